@@ -1,0 +1,1 @@
+"""What was observed: exports, mappings, event logs, their audit and their sufficient statistics."""

@@ -1,0 +1,1 @@
+"""What could have produced the data: densities and incidences as array functions of NumPy and SciPy."""

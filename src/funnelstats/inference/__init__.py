@@ -1,0 +1,1 @@
+"""How draws are obtained. The only place that knows PyMC and ArviZ."""

@@ -1,0 +1,133 @@
+"""The one rule for every interval: its mass and its kind, and the function that computes exactly that.
+
+The default is set here and nowhere else: 90 % equal-tailed. Equal tails survive monotone transforms, so the interval
+of a rate maps to the interval of its odds or of the revenue it brings; a highest-density interval does not.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from funnelstats.errors import DataError, Problem
+
+DrawKind = Literal["equal-tailed", "hdi"]
+CountKind = Literal["wilson", "jeffreys", "agresti-coull", "clopper-pearson"]
+Kind = DrawKind | CountKind
+
+_STATSMODELS_NAME = {"wilson": "wilson", "jeffreys": "jeffreys", "agresti-coull": "agresti_coull", "clopper-pearson": "beta"}
+_WORDS = {"hdi": "highest-density", "wilson": "Wilson", "jeffreys": "Jeffreys", "agresti-coull": "Agresti-Coull",
+          "clopper-pearson": "Clopper-Pearson"}  # fmt: skip
+KINDS: tuple[str, ...] = (*get_args(DrawKind), *get_args(CountKind))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """How an interval is made: probability mass and kind.
+
+    Parameters
+    ----------
+    prob : float
+        Mass inside, strictly between 0 and 1.
+    kind : str
+        ``"equal-tailed"`` or ``"hdi"`` for draws; ``"wilson"``, ``"jeffreys"``, ``"agresti-coull"`` or
+        ``"clopper-pearson"`` for a count out of a number of trials.
+
+    Raises
+    ------
+    DataError
+        A mass outside (0, 1) or an unknown kind.
+
+    Examples
+    --------
+    >>> str(Interval())
+    '90% equal-tailed interval'
+    >>> lower, upper = Interval(prob=0.95, kind="wilson").of_counts(81, 263)
+    >>> f"{lower:.4f} {upper:.4f}"  # Newcombe (1998), Statistics in Medicine 17:857, table I
+    '0.2553 0.3662'
+    """
+
+    prob: float = 0.9
+    kind: Kind = "equal-tailed"
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 0 < self.prob < 1:
+            problems.append(Problem("prob", f"expected a mass between 0 and 1, such as 0.9, found {self.prob!r}"))
+        if self.kind not in KINDS:
+            problems.append(Problem("kind", f"expected one of {', '.join(KINDS)}, found {self.kind!r}"))
+        if problems:
+            raise DataError("the interval", problems)
+
+    def of(self, draws: Any, *, axis: int = -1) -> tuple[Any, Any]:
+        """Lower and upper bound of ``draws`` along ``axis``.
+
+        Parameters
+        ----------
+        draws : array_like, shape (..., n_draws)
+            Joint draws; the bounds are taken along ``axis`` for each remaining cell.
+        axis : int
+            The axis that holds the draws.
+
+        Returns
+        -------
+        lower, upper : ndarray, shape (...)
+            In the unit of the draws.
+        """
+        values = np.moveaxis(np.asarray(draws, dtype=float), axis, -1)
+        if self.kind == "equal-tailed":
+            tail = (1 - self.prob) / 2
+            lower, upper = np.quantile(values, [tail, 1 - tail], axis=-1)
+            return lower, upper
+        if self.kind == "hdi":
+            return _highest_density(values, self.prob)
+        raise DataError(
+            "the interval", [Problem("kind", f"{self.kind!r} is for counts, not for draws", 'use "equal-tailed" or "hdi"')]
+        )
+
+    def of_counts(self, count: Any, trials: Any) -> tuple[Any, Any]:
+        """Lower and upper bound of a proportion; broadcasts over ``count`` and ``trials``.
+
+        Parameters
+        ----------
+        count, trials : array_like of int
+            Successes and trials, 0 <= count <= trials and trials >= 1.
+
+        Returns
+        -------
+        lower, upper : ndarray
+            Bounds in [0, 1]. Jeffreys follows the convention of Brown, Cai & DasGupta (2001): 0 at no success and 1
+            at no failure.
+        """
+        from statsmodels.stats.proportion import proportion_confint
+
+        if self.kind not in _STATSMODELS_NAME:
+            raise DataError("the interval", [Problem("kind", f"{self.kind!r} is for draws, not for counts", 'use "wilson"')])
+        k, n = np.broadcast_arrays(np.asarray(count, dtype=float), np.asarray(trials, dtype=float))
+        if not np.all((k >= 0) & (k <= n) & (n >= 1)):
+            raise DataError("the proportion", [Problem("count", "expected 0 <= count <= trials and trials >= 1")])
+        lower, upper = proportion_confint(k, n, alpha=1 - self.prob, method=_STATSMODELS_NAME[self.kind])
+        if self.kind == "jeffreys":
+            lower, upper = np.where(k == 0, 0.0, lower), np.where(k == n, 1.0, upper)
+        return np.clip(lower, 0.0, 1.0), np.clip(upper, 0.0, 1.0)
+
+    def __str__(self) -> str:
+        return f"{self.percent} {_WORDS.get(self.kind, self.kind)} interval"
+
+    @property
+    def percent(self) -> str:
+        """The mass as text, such as ``"90%"``."""
+        return f"{round(100 * self.prob, 6):g}%"
+
+
+DEFAULT = Interval()
+
+
+def _highest_density(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+    """Shortest interval holding ``prob`` of the sorted draws (one mode assumed)."""
+    ordered = np.sort(values, axis=-1)
+    inside = int(np.floor(prob * ordered.shape[-1]))
+    widths = ordered[..., inside:] - ordered[..., : ordered.shape[-1] - inside]
+    first = np.argmin(widths, axis=-1)[..., None]
+    lower, upper = np.take_along_axis(ordered, first, -1), np.take_along_axis(ordered, first + inside, -1)
+    return lower[..., 0], upper[..., 0]

@@ -1,0 +1,1 @@
+"""The two joined: frozen specifications that become frozen fits."""

@@ -1,0 +1,1 @@
+"""How to say it so that it can be cited."""

@@ -1,0 +1,59 @@
+"""Units of measure as small values, so that money, days and rates are never added by mistake.
+
+A unit is a product of named powers: ``"CNY"``, ``"CNY/lead"``, ``"1/day"``, or ``""`` for a pure number such as a rate.
+"""
+
+from collections import Counter
+
+from funnelstats.errors import UnitError
+
+
+def parse(unit: str) -> Counter[str]:
+    """Split ``"CNY/lead"`` into powers ``{"CNY": 1, "lead": -1}``."""
+    powers: Counter[str] = Counter()
+    for position, part in enumerate(unit.split("/")):
+        for name in part.split("*"):
+            if name.strip() not in ("", "1"):
+                powers[name.strip()] += 1 if position == 0 else -1
+    return powers
+
+
+def write(powers: Counter[str]) -> str:
+    """Write powers back as text; the inverse of :func:`parse`."""
+    above = "*".join(name for name, power in powers.items() for _ in range(power))
+    below = "".join(f"/{name}" for name, power in powers.items() for _ in range(-power))
+    return (above or ("1" if below else "")) + below
+
+
+def multiply(left: str, right: str) -> str:
+    """Unit of a product.
+
+    Examples
+    --------
+    >>> multiply("CNY/deal", "deal/lead")
+    'CNY/lead'
+    """
+    powers = parse(left)
+    powers.update(parse(right))
+    return write(powers)
+
+
+def divide(left: str, right: str) -> str:
+    """Unit of a quotient."""
+    powers = parse(left)
+    powers.subtract(parse(right))
+    return write(powers)
+
+
+def same(left: str, right: str, *, doing: str) -> str:
+    """Return the common unit of two quantities that are to be added or compared.
+
+    Raises
+    ------
+    UnitError
+        The units differ.
+    """
+    if {k: v for k, v in parse(left).items() if v} != {k: v for k, v in parse(right).items() if v}:
+        left_name, right_name = left or "a pure number", right or "a pure number"
+        raise UnitError(f"cannot {doing} {left_name} and {right_name}: convert one of them first")
+    return left
