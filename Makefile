@@ -1,0 +1,46 @@
+# Two commands do the set-up on a machine that has only git, make and a Python: `make run` and `make test`.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+UV ?= uv
+# Options for `make run`, for instance ARGS="21 --data deals.csv --mapping mapping.toml --as-of 2026-06-30".
+ARGS ?=
+export PYTHON
+
+.PHONY: help setup run test check notebooks docs lab lock bench clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from requirements.lock (the others do this by themselves)
+	@sh tools/bootstrap.sh
+
+run: setup ## Run the notebooks; pages, notebooks and results.json go to build/
+	@$(BIN)/funnelstats run $(ARGS)
+
+test: setup ## Run every test and every example in the documentation strings
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: setup ## Look for style and type errors (ruff, mypy)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+notebooks: setup ## Run the notebooks in place, with outputs fit to be committed
+	@$(BIN)/funnelstats notebooks refresh $(ARGS)
+
+docs: setup ## Build the documentation into build/docs
+	@$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+	@echo "Open build/docs/index.html"
+
+lab: setup ## Open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
+	@$(UV) pip compile pyproject.toml --extra test --extra docs --extra bench --extra build --output-file requirements.lock \
+	    --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
+
+bench: setup ## Measure speed and memory, beside the peers
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove what the other commands made, except .venv
+	@rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
