@@ -178,7 +178,7 @@ def load_dataset(name: str) -> pd.DataFrame:
     dates = [column.name for column in table.columns if column.type == "date"]
     types = {column.name: _DTYPES[column.type] for column in table.columns if column.type != "date"}
     frame = pd.read_csv(path, dtype={**types, **dict.fromkeys(dates, "str")}, sep=table.separator, decimal=table.decimal)
-    return frame.assign(**{date: pd.to_datetime(frame[date], format=table.date_format) for date in dates})
+    return frame.assign(**{date: pd.to_datetime(frame[date], format=table.date_format).astype("datetime64[us]") for date in dates})
 
 
 def _chosen(card: Card, name: str) -> Table:

@@ -5,7 +5,6 @@ defaults. Both writers tell the same story as ``crm.events``: a reader that ends
 finds the same entries at the same moments (HubSpot cuts them to the minute).
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +61,8 @@ def _leads(events: pd.DataFrame, deals: pd.DataFrame) -> pd.DataFrame:
     start = events[events["k"] == 0].drop_duplicates("entity").set_index("entity")
     touch = events[events["k"] == 1].groupby("entity")["at"].min()
     opened = deals.sort_values(["entity", "k"], kind="stable").groupby("entity", sort=False)["at"].first()
-    last = events[(events["k"] < 2) | (events["k"] == 5) & ~events["entity"].isin(opened.index)].groupby("entity", sort=False).last()
+    early = (events["k"] < 2) | (events["k"] == 5) & ~events["entity"].isin(opened.index)
+    last = events[early].groupby("entity", sort=False).last()
     converted = start.index.isin(opened.index)
     lost = (last["k"].reindex(start.index) == 5).to_numpy()
     touched = start.index.isin(touch.index)
@@ -85,10 +85,12 @@ def _history(crm: SimulatedCrm, deals: pd.DataFrame, *, rng: np.random.Generator
     following = rows.groupby("entity")["at"].shift(-1)
     name = rows["stage_name"]
     return pd.DataFrame({
-        "id": "006" + rows["entity"], "name": "Deal " + rows["entity"].str.slice(1), "stage_name": name, "_fivetran_start": rows["at"],
+        "id": "006" + rows["entity"], "name": "Deal " + rows["entity"].str.slice(1), "stage_name": name,
+        "_fivetran_start": rows["at"],
         "_fivetran_end": following.dt.strftime("%Y-%m-%d %H:%M:%S").fillna(_END), "_fivetran_active": following.isna(),
         "created_date": first, "close_date": ended.fillna(first + pd.Timedelta(days=_EXPECTED_DAYS)).dt.strftime("%Y-%m-%d"),
-        "amount": rows["amount"], "currency_iso_code": rows["currency"], "probability": name.map(PROBABILITY), "is_closed": rows["k"] >= 4, "is_won": rows["k"] == 4,
+        "amount": rows["amount"], "currency_iso_code": rows["currency"], "probability": name.map(PROBABILITY),
+        "is_closed": rows["k"] >= 4, "is_won": rows["k"] == 4,
         "is_deleted": rows["deleted"], "owner_id": rows["owner"], "lead_source": rows["channel"],
     })  # fmt: skip
 
@@ -142,8 +144,8 @@ def write_hubspot(crm: SimulatedCrm, path: str | Path) -> Path:
     ended = last["at"].where(last["k"] >= len(crm.stages) - 1)
     deal = pd.DataFrame({
         "Record ID": "9" + last.index.str.slice(1), "Deal Name": "Deal " + last.index.str.slice(1),
-        "Deal Stage": pd.array(labels, dtype="str").take(last["k"].to_numpy()), "Pipeline": "Sales Pipeline", "Deal owner": last["owner"],
-        "Original Source": last["channel"], "Region": last["region"], "Amount": last["amount"], "Currency": last["currency"],
+        "Deal Stage": pd.array(labels, dtype="str").take(last["k"].to_numpy()), "Pipeline": "Sales Pipeline",
+        "Deal owner": last["owner"], "Original Source": last["channel"], "Region": last["region"], "Amount": last["amount"], "Currency": last["currency"],
         "Create Date": _minute(first), "Close Date": _minute(ended.fillna(first + pd.Timedelta(days=_EXPECTED_DAYS))),
     })  # fmt: skip
     for word, dates in (("entered", entered), ("exited", exited)):
@@ -152,60 +154,6 @@ def write_hubspot(crm: SimulatedCrm, path: str | Path) -> Path:
             deal[f'Date {word} "{label} (Sales Pipeline)"'] = _minute(dates[k].reindex(deal.index) if k in dates else empty)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     _write(deal, Path(path))
-    return Path(path)
-
-
-def write_log(crm: SimulatedCrm, path: str | Path) -> Path:
-    """Write an event log as a German office suite would: semicolons, decimal commas, column names of its own.
-
-    Parameters
-    ----------
-    crm : SimulatedCrm
-        Any world.
-    path : path
-        The CSV file; columns ``deal_ref, step, changed_on, rep, source, territory, value``, one row per stage entry. The
-        currency is not written: a mapping must say it.
-
-    Returns
-    -------
-    Path
-    """
-    names = {"entity": "deal_ref", "stage": "step", "at": "changed_on", "owner": "rep", "channel": "source", "region": "territory",
-             "amount": "value"}  # fmt: skip
-    frame = crm.events[list(names)].rename(columns=names)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path, index=False, lineterminator="\n", sep=";", decimal=",", date_format="%d.%m.%Y %H:%M:%S")
-    return Path(path)
-
-
-def write_counts(crm: SimulatedCrm, path: str | Path, *, by: Sequence[str] = ("owner",)) -> Path:
-    """Write counts only, for whoever may not pass on records: one row per segment and stage.
-
-    Parameters
-    ----------
-    crm : SimulatedCrm
-        A clean world.
-    path : path
-        The CSV file; columns ``[*by, stage, entered, advanced, lost, open]`` as seen at ``as_of``.
-    by : sequence of str
-        Segments.
-
-    Returns
-    -------
-    Path
-    """
-    events = _numbered(crm)
-    gone = events[events["k"] == len(crm.stages)].set_index("entity")["reached"]
-    entity = events.drop_duplicates("entity").set_index("entity")
-    parts = []
-    for k, stage in enumerate(crm.stages):
-        lost = entity.index.isin(gone.index[gone == k])
-        cell = entity[list(by)].assign(entered=entity["reached"] >= k, advanced=entity["reached"] > k, lost=lost)
-        parts.append(cell.groupby(list(by)).sum().assign(rank=k, stage=stage).reset_index())
-    frame = pd.concat(parts).sort_values([*by, "rank"]).assign(open=lambda t: (t["entered"] - t["advanced"] - t["lost"]))
-    frame["open"] = frame["open"].where(frame["stage"] != crm.stages[-1], 0)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    _write(frame[[*by, "stage", "entered", "advanced", "lost", "open"]], Path(path))
     return Path(path)
 
 

@@ -10,16 +10,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from funnelstats.bundle import bundled_path
 from funnelstats.data.datasets import Card, dataset_card, list_datasets
-from funnelstats.data.export import write_counts, write_hubspot, write_log, write_salesforce
+from funnelstats.data.export import write_hubspot, write_salesforce
+from funnelstats.data.export_plain import write_counts, write_log
 from funnelstats.data.simulate import simulate_crm
 from funnelstats.data.simulate_chain import simulate_chain
 from funnelstats.data.simulate_customers import simulate_orders
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {f.__name__: f for f in (simulate_crm, simulate_orders, simulate_chain)}
+WRITERS: dict[str, Callable[[Any, Path], object]] = {
+    "salesforce": lambda world, path: write_salesforce(world, path.parent),
+    "hubspot": write_hubspot,
+    "log": write_log,
+    "counts": write_counts,
+    "orders": lambda world, path: world.orders.to_csv(path, index=False, lineterminator="\n"),
+    "periods": lambda world, path: world.periods.to_csv(path, index=False, lineterminator="\n"),
+}
 
 
 def rebuild(card: Card, folder: str | Path) -> list[Path]:
@@ -38,21 +45,8 @@ def rebuild(card: Card, folder: str | Path) -> list[Path]:
         The files, in the card's order.
     """
     paths = [Path(folder) / table.path for table in card.tables]
-    world = remake(card)
     paths[0].parent.mkdir(parents=True, exist_ok=True)
-    writer = card.made_by["writer"]
-    if writer == "salesforce":
-        write_salesforce(world, paths[0].parent)
-    elif writer == "hubspot":
-        write_hubspot(world, paths[0])
-    elif writer == "counts":
-        write_counts(world, paths[0], by=("owner",))
-    elif writer == "log":
-        write_log(world, paths[0])
-    else:
-        for name, path in zip(writer.split(","), paths, strict=True):
-            frame: pd.DataFrame = getattr(world, name)
-            frame.to_csv(path, index=False, lineterminator="\n")
+    WRITERS[card.made_by["writer"]](remake(card), paths[0])
     return paths
 
 

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from funnelstats.data.defects import DAY, stamps
 from funnelstats.data.dirt import inject, shares
 from funnelstats.data.truth import Truth
 from funnelstats.data.world import World
 from funnelstats.errors import DataError, Problem
 from funnelstats.window import ObservationWindow
-
-DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -91,11 +90,12 @@ def simulate_crm(
     as_of, start : date
         End of observation, and first possible entry.
     dirty : bool, float or dict
-        Share of entities spoilt by each kind of defect: one share for all kinds of :data:`funnelstats.data.dirt.KINDS`, True for
+        Share of entities spoilt by each kind of defect: one share for all kinds of :data:`funnelstats.data.defects.KINDS`, True for
         0.01, or a dict from kind to share. An entity has at most one defect. The truth is that of the clean world, which
         the same seed without ``dirty`` returns.
     **world
-        Fields of :class:`~funnelstats.data.world.World`: ``stages``, ``rates``, ``owners``, ``owner_sd``, ``owner_gap``, ...
+        Fields of :class:`~funnelstats.data.world.World`: ``stages``, ``rates``, ``owners``, ``owner_sd``, ``owner_gap``, ... Other
+        numbers of stages than five have rates and durations interpolated between the defaults.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def simulate_crm(
     >>> crm.truth.eventual()["entered"].tolist()[0], bool(crm.events["at"].max() <= crm.as_of)
     (1000, True)
     """
-    spec = World(**world)
+    spec = World.of(**world)
     if n_leads < 1:
         raise DataError("the simulated CRM", [Problem("n_leads", f"expected at least 1, found {n_leads}")])
     window = ObservationWindow.of(as_of, start=start, unit="day")
@@ -161,7 +161,8 @@ def _timeline(
 
 
 def _truth(
-    rng: np.random.Generator, spec: World, effects: pd.DataFrame, codes: dict[str, np.ndarray], at: np.ndarray, furthest: np.ndarray
+    rng: np.random.Generator, spec: World, effects: pd.DataFrame, codes: dict[str, np.ndarray], at: np.ndarray,
+    furthest: np.ndarray,
 ) -> Truth:  # fmt: skip
     n = len(furthest)
     medians, amount = spec.draw_amounts(rng, codes)
@@ -170,10 +171,10 @@ def _truth(
     outcomes = pd.DataFrame({
         "entity": "L" + pd.Series(np.arange(1, n + 1)).astype("str").str.zfill(max(6, len(str(2 * n)))),
         **labels,
-        "entered": _stamps(at[:, 0]),
+        "entered": stamps(at[:, 0]),
         "furthest": pd.array(spec.stages, dtype="str").take(furthest),
         "won": furthest == len(spec.stages) - 1,
-        "closed": _stamps(closed),
+        "closed": stamps(closed),
         "amount": amount,
     })  # fmt: skip
     return Truth(world=spec, effects=effects, amounts=medians, outcomes=outcomes)
@@ -183,16 +184,13 @@ def _observed(
     spec: World, outcomes: pd.DataFrame, at: np.ndarray, furthest: np.ndarray, window: ObservationWindow
 ) -> pd.DataFrame:  # fmt: skip
     """Rows that a CRM would hold at ``as_of``, by entity and time."""
-    seen = (at >= 0) & (_stamps(at.ravel()) <= window.as_of.to_datetime64()).reshape(at.shape)
+    seen = (at >= 0) & (stamps(at.ravel()) <= window.as_of.to_datetime64()).reshape(at.shape)
     entity, column = np.nonzero(seen)
     names = pd.array([*spec.stages, spec.lost], dtype="str")
     priced = np.where(column < len(spec.stages), column, furthest[entity]) >= spec.history_from
-    columns = {"entity": outcomes["entity"].array.take(entity), "stage": names.take(column), "at": _stamps(at[entity, column])}
+    columns = {"entity": outcomes["entity"].array.take(entity), "stage": names.take(column), "at": stamps(at[entity, column])}
     for name in ("owner", "channel", "region"):
         columns[name] = outcomes[name].array.take(entity)
     columns["amount"] = np.where(priced, outcomes["amount"].to_numpy()[entity], np.nan)
     return pd.DataFrame(columns).assign(currency=pd.Series(spec.currency, index=range(len(entity)), dtype="str"))
 
-
-def _stamps(seconds: np.ndarray) -> np.ndarray:
-    return seconds.astype("datetime64[s]").astype("datetime64[us]")

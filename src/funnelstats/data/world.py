@@ -1,7 +1,7 @@
 """What a simulated sales team is like: its stages, its people, and how much each of them matters."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,14 @@ from scipy.special import expit, logit, ndtri
 
 from funnelstats.errors import DataError, Problem
 
-_GIVEN = ("Ada", "Bruno", "Clara", "Dario", "Elena", "Felix", "Greta", "Hugo", "Irene", "Jonas", "Kira", "Leo",
-          "Mira", "Nils", "Olga", "Pavel", "Quinn", "Rosa", "Stefan", "Tilda")  # fmt: skip
-_FAMILY = ("Birch", "Cedar", "Dale", "Elm", "Fern", "Grove", "Heath", "Ivy", "Juniper", "Knoll", "Lake", "Marsh",
-           "North", "Oak", "Pine", "Reed", "Stone", "Thorn", "Vale", "Wood")  # fmt: skip
+STAGES = ("Lead", "Marketing", "Sales Lead", "Opportunity", "Won")
+#: Defaults for five stages; other numbers of stages interpolate between them.
+RATES, DAYS_TO_ADVANCE, DAYS_TO_LOSE = (0.60, 0.45, 0.55, 0.35), (6.0, 14.0, 20.0, 35.0), (25.0, 35.0, 40.0, 55.0)
 FACTORS = ("owner", "channel", "region")
-#: Defaults of the five canonical stages; other numbers of stages interpolate between them.
-_RATES, _ADVANCE, _LOST = (0.60, 0.45, 0.55, 0.35), (6.0, 14.0, 20.0, 35.0), (25.0, 35.0, 40.0, 55.0)
+GIVEN = ("Ada", "Bruno", "Clara", "Dario", "Elena", "Felix", "Greta", "Hugo", "Irene", "Jonas", "Kira", "Leo",
+         "Mira", "Nils", "Olga", "Pavel", "Quinn", "Rosa", "Stefan", "Tilda")  # fmt: skip
+FAMILY = ("Birch", "Cedar", "Dale", "Elm", "Fern", "Grove", "Heath", "Ivy", "Juniper", "Knoll", "Lake", "Marsh",
+          "North", "Oak", "Pine", "Reed", "Stone", "Thorn", "Vale", "Wood")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class World:
         Name of the other way out.
     rates : tuple of float
         For each step, the eventual chance of advancing where all effects are zero.
-    owners, channels, regions : tuple of str or int
-        Labels, or how many to make up. Owners are the consultants.
+    owners, channels, regions : tuple of str
+        Labels; ``World.of`` also takes how many to make up. Owners are the consultants.
     owner_sd, channel_sd, region_sd : float
         Standard deviation of their effects, on the logit of advancing. Zero makes all of them equal.
     owner_gap : float
@@ -61,20 +62,20 @@ class World:
         Every field that cannot be right.
     """
 
-    stages: tuple[str, ...] = ("Lead", "Marketing", "Sales Lead", "Opportunity", "Won")
+    stages: tuple[str, ...] = STAGES
     lost: str = "Lost"
-    rates: tuple[float, ...] = ()
-    owners: tuple[str, ...] | int = 12
-    channels: tuple[str, ...] | int = ("Web", "Trade Show", "Partner Referral", "Phone Inquiry", "Purchased List")
-    regions: tuple[str, ...] | int = ("North", "East", "South", "West")
+    rates: tuple[float, ...] = RATES
+    owners: tuple[str, ...] = tuple(f"{given} {family}" for given, family in zip(GIVEN[:12], FAMILY[:12], strict=True))
+    channels: tuple[str, ...] = ("Web", "Trade Show", "Partner Referral", "Phone Inquiry", "Purchased List")
+    regions: tuple[str, ...] = ("North", "East", "South", "West")
     owner_sd: float = 0.35
     channel_sd: float = 0.30
     region_sd: float = 0.20
     owner_gap: float = 0.0
     correlation: float = 0.5
     mix: float = 0.6
-    days_to_advance: tuple[float, ...] = ()
-    days_to_lose: tuple[float, ...] = ()
+    days_to_advance: tuple[float, ...] = DAYS_TO_ADVANCE
+    days_to_lose: tuple[float, ...] = DAYS_TO_LOSE
     shape: float = 1.3
     season: float = 0.3
     amount: float = 60_000.0
@@ -82,49 +83,58 @@ class World:
     amount_region_sd: float = 0.2
     currency: str = "CNY"
 
-    def __post_init__(self) -> None:
-        steps = len(self.stages) - 1
-        fill = {"rates": _RATES, "days_to_advance": _ADVANCE, "days_to_lose": _LOST}
-        for name, default in fill.items():
-            given = tuple(getattr(self, name))
-            object.__setattr__(self, name, given or tuple(np.interp(np.linspace(0, 3, max(steps, 1)), range(4), default)))
-        for name in FACTORS:
-            object.__setattr__(self, f"{name}s", _labels(name, getattr(self, f"{name}s")))
-        object.__setattr__(self, "stages", tuple(self.stages))
-        problems = list(self._problems(steps))
-        if problems:
-            raise DataError("the simulated world", problems)
+    @classmethod
+    def of(cls, **options: Any) -> Self:
+        """Build a world from what is given: defaults that fit the number of stages, labels made up where a number is given.
 
-    def _problems(self, steps: int) -> list[Problem]:
-        found = [] if steps >= 1 else [Problem("stages", f"expected two or more, found {list(self.stages)}")]
-        names = [*self.stages, self.lost]
-        found += [Problem("stages", f"expected each name once, found {name!r} again") for name in set(names) if names.count(name) > 1]
-        for name in ("rates", "days_to_advance", "days_to_lose"):
-            value = getattr(self, name)
-            if len(value) != steps:
-                found.append(Problem(name, f"expected {steps} values, one per step, found {len(value)}"))
-            if not all(0 < one < (1 if name == "rates" else np.inf) for one in value):
-                found.append(Problem(name, f"expected {'chances between 0 and 1' if name == 'rates' else 'positive days'}, found {value}"))
-        for name in ("owner_sd", "channel_sd", "region_sd", "mix", "amount_sd", "amount_region_sd"):
-            if not getattr(self, name) >= 0:
-                found.append(Problem(name, f"expected zero or more, found {getattr(self, name)}"))
-        for name in ("correlation", "season"):
-            if not 0 <= getattr(self, name) <= 1:
-                found.append(Problem(name, f"expected between 0 and 1, found {getattr(self, name)}"))
-        for name in ("shape", "amount"):
-            if not getattr(self, name) > 0:
-                found.append(Problem(name, f"expected a positive number, found {getattr(self, name)}"))
-        found += [Problem(f"{name}s", "expected at least one") for name in FACTORS if not getattr(self, f"{name}s")]
-        return found
+        Examples
+        --------
+        >>> World.of(stages=["Visit", "Trial", "Paid"], owners=2).owners
+        ('Ada Birch', 'Bruno Cedar')
+        """
+        known = {f.name for f in fields(cls)}
+        stray = [Problem(name, f"not a property of a simulated world; known: {', '.join(sorted(known))}")
+                 for name in options if name not in known]  # fmt: skip
+        if stray:
+            raise DataError("the simulated world", stray)
+        steps = len(options.get("stages", STAGES)) - 1
+        for name, default in (("rates", RATES), ("days_to_advance", DAYS_TO_ADVANCE), ("days_to_lose", DAYS_TO_LOSE)):
+            options.setdefault(name, np.interp(np.linspace(0, len(default) - 1, max(steps, 1)), range(len(default)), default))
+        for name in FACTORS:
+            if isinstance(options.get(f"{name}s"), int):
+                options[f"{name}s"] = _made_up(name, options[f"{name}s"])
+        plain = {name: value if isinstance(value, str | int | float) else tuple(value) for name, value in options.items()}
+        return cls(**{name: _floats(value) if name in ("rates", "days_to_advance", "days_to_lose") else value
+                      for name, value in plain.items()})  # fmt: skip
+
+    def __post_init__(self) -> None:
+        found, steps = [], len(self.stages) - 1
+        if steps < 1:
+            found.append(Problem("stages", f"expected two or more, found {list(self.stages)}"))
+        named = {"stages": (*self.stages, self.lost)} | {f"{name}s": getattr(self, f"{name}s") for name in FACTORS}
+        for name, labels in named.items():
+            if len(set(labels)) < len(labels) or not labels:
+                found.append(Problem(name, f"expected one or more names, each once, found {list(labels)}"))
+        for name, most in (("rates", 1.0), ("days_to_advance", np.inf), ("days_to_lose", np.inf)):
+            values = getattr(self, name)
+            if len(values) != steps or not all(0 < value < most for value in values):
+                kind = "chances between 0 and 1" if name == "rates" else "positive numbers of days"
+                found.append(Problem(name, f"expected {steps} {kind}, one per step, found {list(values)}"))
+        for least, most, names in ((0, np.inf, ("owner_sd", "channel_sd", "region_sd", "mix", "amount_sd", "amount_region_sd")),
+                                   (0, 1, ("correlation", "season")), (1e-9, np.inf, ("shape", "amount"))):  # fmt: skip
+            found += [Problem(name, f"expected from {least:g} to {most:g}, found {getattr(self, name)}")
+                      for name in names if not least <= getattr(self, name) <= most]  # fmt: skip
+        if found:
+            raise DataError("the simulated world", found)
 
     @property
     def history_from(self) -> int:
         """Index of the first stage with a deal record: an amount, and a history of its changes."""
         return min(len(self.stages) // 2, len(self.stages) - 2)
 
-    def scale(self, exit: Literal["advance", "lost"]) -> np.ndarray:
-        """Weibull scale of the days in each stage before this way out: median / ln(2)^(1/shape)."""
-        medians = np.asarray(self.days_to_advance if exit == "advance" else self.days_to_lose)
+    def scale(self, way: Literal["advance", "lost"]) -> np.ndarray:
+        """Compute the Weibull scale of the days in each stage before this way out: median / ln(2)^(1/shape)."""
+        medians = np.asarray(self.days_to_advance if way == "advance" else self.days_to_lose)
         return medians / np.log(2) ** (1 / self.shape)
 
     def draw_effects(self, rng: np.random.Generator) -> pd.DataFrame:
@@ -141,11 +151,11 @@ class World:
         return pd.concat(parts, ignore_index=True)
 
     def effect(self, effects: pd.DataFrame, factor: str) -> np.ndarray:
-        """Effects of one factor as an array, shape (segments, steps)."""
+        """Return one factor's effects as an array, shape (segments, steps)."""
         return effects.loc[effects["factor"] == factor, "effect"].to_numpy().reshape(-1, len(self.stages) - 1)
 
     def probability(self, effects: pd.DataFrame, codes: dict[str, np.ndarray]) -> np.ndarray:
-        """Eventual chance of advancing from each stage, shape (entities, steps)."""
+        """Compute the eventual chance of advancing from each stage, shape (entities, steps)."""
         return expit(logit(np.asarray(self.rates)) + sum(self.effect(effects, name)[code] for name, code in codes.items()))
 
     def draw_segments(self, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
@@ -164,8 +174,8 @@ class World:
         """Draw regional medians (columns ``region, median, log_sd, mean``) and an amount for each entity, to the cent."""
         median = self.amount * np.exp(self.amount_region_sd * normals(rng, len(self.regions)))
         value = median[codes["region"]] * np.exp(self.amount_sd * normals(rng, len(codes["region"])))
-        mean = median * np.exp(self.amount_sd**2 / 2)
-        return pd.DataFrame({"region": self.regions, "median": median, "log_sd": self.amount_sd, "mean": mean}), np.round(value, 2)
+        table = pd.DataFrame({"region": self.regions, "median": median, "log_sd": self.amount_sd})
+        return table.assign(mean=median * np.exp(self.amount_sd**2 / 2)), np.round(value, 2)
 
 
 def normals(rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
@@ -173,9 +183,13 @@ def normals(rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray
     return ndtri(np.clip(rng.random(size), 1e-16, None))
 
 
-def _labels(name: str, value: tuple[str, ...] | int) -> tuple[str, ...]:
-    if not isinstance(value, int):
-        return tuple(value)
-    if name != "owner":
-        return tuple(f"{name.capitalize()} {place:02d}" for place in range(1, value + 1))
-    return tuple(f"{_GIVEN[place]} {_FAMILY[place]}" if place < len(_GIVEN) else f"Consultant {place + 1:03d}" for place in range(value))
+def _floats(values: tuple[Any, ...]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _made_up(factor: str, count: int) -> tuple[str, ...]:
+    """Make up labels; the consultants get names of nobody."""
+    if factor != "owner":
+        return tuple(f"{factor.capitalize()} {place:02d}" for place in range(1, count + 1))
+    people = [f"{given} {family}" for given, family in zip(GIVEN, FAMILY, strict=True)]
+    return tuple([*people, *(f"Consultant {place:03d}" for place in range(len(people) + 1, count + 1))][:count])
