@@ -24,8 +24,7 @@ class ObservationWindow:
     Parameters
     ----------
     as_of : Timestamp
-        End of observation: an event later than this cannot be in the data. A bare date means the end of that day is not
-        reached: observation stops at its first instant plus whatever time of day is given.
+        End of observation: an event later than this was not seen. A bare date was watched to its last moment.
     start : Timestamp, optional
         Begin of observation; None where the source reaches back to its first event.
     unit : {"day", "week", "month", "year"}
@@ -63,6 +62,12 @@ class ObservationWindow:
             fix = 'say until when the data were complete, for example as_of="2026-06-30" (the day of the export)'
             raise DataError("the observation window", [Problem("as_of", "expected the end of observation, found nothing", fix)])
         return cls(as_of=_timestamp("as_of", as_of), start=None if start is None else _timestamp("start", start), unit=unit)
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """First instant that was not observed: a date without a time of day was watched to its last moment."""
+        whole_day = self.as_of == self.as_of.normalize()
+        return self.as_of + (pd.Timedelta(days=1) if whole_day else pd.Timedelta(microseconds=1))
 
     def age(self, at: object) -> float:
         """Time from ``at`` to the end of observation, in the window's unit."""

@@ -86,7 +86,7 @@ class Card:
 
 
 def list_datasets() -> list[str]:
-    """Names of the bundled data sets.
+    """List the names of the bundled data sets.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def dataset_card(name: str) -> Card:
 
 
 def dataset_path(name: str) -> Path:
-    """Path of a data set's file, or of its folder when it has several; ``"NAME/FILE"`` is one file of several."""
+    """Return the path of a data set's file, or of its folder when it has several; ``"NAME/FILE"`` is one file of several."""
     card = dataset_card(name)
     if "/" in name or len(card.tables) == 1:
         return bundled_path("data") / _chosen(card, name).path
@@ -140,7 +140,8 @@ def dataset_mapping(name: str) -> str:
     """Return what ``read_crm`` needs as ``mapping``: a preset's name or the path of a mapping file."""
     card = dataset_card(name)
     if not card.mapping:
-        raise DataError(f"the data set {card.name}", [Problem("mapping", "not a CRM export, so it has no mapping", "use load_dataset")])
+        problem = Problem("mapping", "not a CRM export, so it has no mapping", "use load_dataset")
+        raise DataError(f"the data set {card.name}", [problem])
     return str(bundled_path("data") / card.mapping) if card.mapping.endswith(".toml") else card.mapping
 
 
@@ -178,7 +179,9 @@ def load_dataset(name: str) -> pd.DataFrame:
     dates = [column.name for column in table.columns if column.type == "date"]
     types = {column.name: _DTYPES[column.type] for column in table.columns if column.type != "date"}
     frame = pd.read_csv(path, dtype={**types, **dict.fromkeys(dates, "str")}, sep=table.separator, decimal=table.decimal)
-    return frame.assign(**{date: pd.to_datetime(frame[date], format=table.date_format).astype("datetime64[us]") for date in dates})
+    for date in dates:
+        frame[date] = pd.to_datetime(frame[date], format=table.date_format).astype("datetime64[us]")
+    return frame
 
 
 def _chosen(card: Card, name: str) -> Table:
@@ -192,5 +195,5 @@ def _chosen(card: Card, name: str) -> Table:
 
 
 def _table(path: str, spec: dict[str, Any]) -> Table:
-    columns = tuple(Column(name=name, type=kind, unit=unit, meaning=text) for name, (kind, unit, text) in spec.pop("columns").items())
-    return Table(path=path, columns=columns, **spec)
+    columns = spec.pop("columns").items()
+    return Table(path=path, columns=tuple(Column(name=name, type=k, unit=u, meaning=m) for name, (k, u, m) in columns), **spec)

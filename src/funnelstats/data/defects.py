@@ -60,7 +60,7 @@ class Scene:
 
     @property
     def everyone(self) -> np.ndarray:
-        """All entities."""
+        """Return all entities."""
         return np.ones(len(self.first), dtype=bool)
 
     @property
@@ -87,7 +87,7 @@ class Scene:
         return DAY * (least + ((most - least) * self.rng.random(n)).astype("int64"))
 
     def rows(self, who: np.ndarray, *, since: int = 0, before: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """List the rows numbered ``since`` to ``before`` of each of these entities, and whose they are, as positions in ``who``."""
+        """List rows number ``since`` to ``before`` of each of these entities, and whose each row is, as a position in ``who``."""
         stop = self.last[who] + 1 if before is None else np.minimum(self.last[who] + 1, self.first[who] + before)
         start = self.first[who] + since
         length = np.maximum(stop - start, 0)
@@ -118,7 +118,7 @@ class Edit:
 
 
 def stamps(seconds: np.ndarray) -> np.ndarray:
-    """Seconds since the epoch as timestamps."""
+    """Turn seconds since the epoch into timestamps."""
     return seconds.astype("datetime64[s]").astype("datetime64[us]")
 
 
@@ -207,7 +207,7 @@ KINDS: dict[str, tuple[Callable[[Scene], np.ndarray], Callable[[Scene, np.ndarra
     "bulk_edit": (_bulk_able, _bulk),
     "amount_change": (lambda s: s.last - s.first > s.middle, _amount_change),
     "without_lead": (lambda s: s.deals & (s.middle > 0), lambda s, who: Edit(drop=s.rows(who, before=s.middle)[0])),
-    "owner_change": (lambda s: s.deals & (s.last > s.first) & (s.last - s.first >= s.middle) & (len(s.owners) > 1), _owner_change),
+    "owner_change": (lambda s: s.deals & (s.last - s.first >= max(s.middle, 1)) & (len(s.owners) > 1), _owner_change),
     "negative_amount": (lambda s: s.deals, _negative),
     "repeated_stage": (lambda s: s.deals & (s.stay > 2), _repeated),
     "skipped_stage": (lambda s: s.furthest >= 2, _skipped),

@@ -86,9 +86,9 @@ def _scene(
     lost = ~events["stage"].isin(stages).to_numpy()[last]
     at, end = events["at"].to_numpy().astype("datetime64[s]").astype("int64"), int(as_of.timestamp())
     return Scene(
-        events=events, at=at, first=first, last=last, furthest=last - first - lost, lost=lost, until=np.where(lost, at[last], end),
-        middle=min(len(stages) // 2, len(stages) - 2), stages=stages, owners=owners, as_of=end,
-        rng=np.random.default_rng([seed, 1]),
+        events=events, at=at, first=first, last=last, furthest=last - first - lost, lost=lost,
+        until=np.where(lost, at[last], end), middle=min(len(stages) // 2, len(stages) - 2), stages=stages,
+        owners=owners, as_of=end, rng=np.random.default_rng([seed, 1]),
     )  # fmt: skip
 
 

@@ -67,8 +67,8 @@ def _leads(events: pd.DataFrame, deals: pd.DataFrame) -> pd.DataFrame:
     lost = (last["k"].reindex(start.index) == 5).to_numpy()
     touched = start.index.isin(touch.index)
     changed = opened.reindex(start.index).where(converted, last["at"].reindex(start.index))
-    status = np.select([converted, lost, touched],
-                       ["Closed - Converted", "Closed - Not Converted", "Working - Contacted"], "Open - Not Contacted")  # fmt: skip
+    names = ["Closed - Converted", "Closed - Not Converted", "Working - Contacted"]
+    status = np.select([converted, lost, touched], names, "Open - Not Contacted")
     return pd.DataFrame({
         "id": "00Q" + start.index, "owner_id": start["owner"], "lead_source": start["channel"], "status": status,
         "created_date": start["at"], "pi_first_activity_c": touch.reindex(start.index), "last_modified_date": changed,
@@ -145,7 +145,8 @@ def write_hubspot(crm: SimulatedCrm, path: str | Path) -> Path:
     deal = pd.DataFrame({
         "Record ID": "9" + last.index.str.slice(1), "Deal Name": "Deal " + last.index.str.slice(1),
         "Deal Stage": pd.array(labels, dtype="str").take(last["k"].to_numpy()), "Pipeline": "Sales Pipeline",
-        "Deal owner": last["owner"], "Original Source": last["channel"], "Region": last["region"], "Amount": last["amount"], "Currency": last["currency"],
+        "Deal owner": last["owner"], "Original Source": last["channel"], "Region": last["region"],
+        "Amount": last["amount"], "Currency": last["currency"],
         "Create Date": _minute(first), "Close Date": _minute(ended.fillna(first + pd.Timedelta(days=_EXPECTED_DAYS))),
     })  # fmt: skip
     for word, dates in (("entered", entered), ("exited", exited)):

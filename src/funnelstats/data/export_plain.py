@@ -19,8 +19,8 @@ def write_log(crm: SimulatedCrm, path: str | Path) -> Path:
     crm : SimulatedCrm
         Any world.
     path : path
-        The CSV file; columns ``deal_ref, step, changed_on, rep, source, territory, value``, one row per stage entry. The currency is
-        not written: a mapping must say it.
+        The CSV file; columns ``deal_ref, step, changed_on, rep, source, territory, value``, one row per stage entry. The
+        currency is not written: a mapping must say it.
 
     Returns
     -------

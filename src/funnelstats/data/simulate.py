@@ -90,12 +90,12 @@ def simulate_crm(
     as_of, start : date
         End of observation, and first possible entry.
     dirty : bool, float or dict
-        Share of entities spoilt by each kind of defect: one share for all kinds of :data:`funnelstats.data.defects.KINDS`, True for
-        0.01, or a dict from kind to share. An entity has at most one defect. The truth is that of the clean world, which
+        Share of entities spoilt by each kind of defect: one share for all of :data:`funnelstats.data.defects.KINDS`, True
+        for 0.01, or a dict from kind to share. An entity has at most one defect. The truth is that of the clean world, which
         the same seed without ``dirty`` returns.
     **world
-        Fields of :class:`~funnelstats.data.world.World`: ``stages``, ``rates``, ``owners``, ``owner_sd``, ``owner_gap``, ... Other
-        numbers of stages than five have rates and durations interpolated between the defaults.
+        Fields of :class:`~funnelstats.data.world.World`: ``stages``, ``rates``, ``owners``, ``owner_sd``, ``owner_gap`` and
+        more. Other numbers of stages than five have rates and durations interpolated between the defaults.
 
     Returns
     -------

@@ -23,7 +23,8 @@ class SimulatedChain:
         Columns ``month, M, L, S, R``: marketing spend in units of 10,000 of the currency, leads, sales leads, revenue in units of
         10,000 of the currency.
     parameters : dict of str to float
-        ``a`` (leads per unit of M), ``b`` (leads), ``c``, ``d`` (sales leads), ``e`` (units of R per sales lead), ``f`` (units of R).
+        ``a`` (leads per unit of M), ``b`` (leads), ``c``, ``d`` (sales leads), ``e`` (units of R per sales lead), ``f`` (units
+        of R).
     noise : dict of str to float
         Standard deviation of the noise of ``L, S, R``, in their own units.
     """
@@ -40,7 +41,8 @@ class SimulatedChain:
 
 def simulate_chain(
     *, seed: int, months: int = 36, start: str = "2023-07-01", a: float = 80.0, b: float = 200.0, c: float = 0.5, d: float = 20.0,
-    e: float = 0.8, f: float = 30.0, noise: tuple[float, float, float] = (60.0, 25.0, 20.0), spend: tuple[float, float] = (6.0, 20.0),
+    e: float = 0.8, f: float = 30.0, noise: tuple[float, float, float] = (60.0, 25.0, 20.0),
+    spend: tuple[float, float] = (6.0, 20.0),
 ) -> SimulatedChain:  # fmt: skip
     """Simulate the chain from marketing to revenue, month by month.
 
@@ -68,8 +70,11 @@ def simulate_chain(
     >>> simulate_chain(seed=1, months=3).periods.columns.tolist()
     ['month', 'M', 'L', 'S', 'R']
     """
-    if months < 1 or min(noise) < 0 or not 0 <= spend[0] <= spend[1]:
-        raise DataError("the simulated chain", [Problem("months, noise, spend", "expected months above 0, noise and spend not negative")])
+    problems = [Problem("months", f"expected at least 1, found {months}")] if months < 1 else []
+    problems += [Problem("noise", f"expected zero or more, found {noise}")] if min(noise) < 0 else []
+    problems += [] if 0 <= spend[0] <= spend[1] else [Problem("spend", f"expected lowest before highest, from 0, found {spend}")]
+    if problems:
+        raise DataError("the simulated chain", problems)
     rng = np.random.default_rng([seed, 0])
     spent = np.round(spend[0] + (spend[1] - spend[0]) * rng.random(months), 2)
     leads = np.round(np.maximum(a * spent + b + noise[0] * normals(rng, months), 0))

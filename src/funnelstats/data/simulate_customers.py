@@ -94,7 +94,8 @@ def simulate_orders(
     orders = pd.DataFrame({"customer": ids.take(customer[seen]), "at": at.astype("datetime64[us]"), "amount": amount[seen]})
     orders = orders.assign(currency=currency).sort_values(["customer", "at"], kind="stable", ignore_index=True)
     later = np.bincount(customer[~seen], minlength=n_customers)
-    truth = pd.DataFrame({"customer": ids, "rate": rate, "leave": leave, "alive": left > length, "mean_amount": p / nu, "later": later})
+    truth = pd.DataFrame({"customer": ids, "rate": rate, "leave": leave, "alive": left > length, "mean_amount": p / nu})
+    truth["later"] = later
     return SimulatedOrders(orders=orders, customers=truth, parameters=values, window=window)
 
 

@@ -77,7 +77,8 @@ class Truth:
         advanced = frame["advanced"].fillna(0)
         lost = (frame["entered"] - advanced).where(frame["stage"] != self.world.stages[-1], 0)
         rate = frame["advanced"] / frame["entered"]
-        return frame.assign(advanced=advanced, lost=lost).astype(dict.fromkeys(("entered", "advanced", "lost"), "int64")).assign(rate=rate)
+        counts = frame.assign(advanced=advanced, lost=lost).astype(dict.fromkeys(("entered", "advanced", "lost"), "int64"))
+        return counts.assign(rate=rate)
 
     def durations(self) -> pd.DataFrame:
         """Tabulate the time in stage: columns ``stage, exit, shape, scale_days, median_days, mean_days``."""

@@ -1,0 +1,11 @@
+"""Which special functions may a density use? Those named here, in NumPy's spelling.
+
+A density takes a namespace ``xp``: this module for arrays, ``inference.tensors`` for PyTensor. One formula then serves
+likelihood, prediction, simulation and sampling.
+"""
+
+from numpy import exp, expm1, inf, log, log1p, logaddexp, maximum, minimum, where
+from numpy import sum as total
+from scipy.special import betaln, gammaln
+
+__all__ = ["betaln", "exp", "expm1", "gammaln", "inf", "log", "log1p", "logaddexp", "maximum", "minimum", "total", "where"]
