@@ -1,7 +1,8 @@
 """What is wrong with this export, and how far does each defect move the headline?
 
 Each check flags entities. Its effect is the change of the share won so far when the flagged entities are left out, which
-tells an analyst what is worth mending first.
+tells an analyst what is worth mending first. A defect of amounts or of repeated saves cannot move a count, and who has it depends
+on how far a deal got, so leaving those out would measure progress, not dirt: such a check has no effect by construction.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from funnelstats.window import ObservationWindow
 
 #: So many entities at one instant that is not midnight look like one bulk edit, not like so many decisions.
 BULK = 20
+#: Checks that cannot move who counts as won.
+INERT = ("repeated", "amounts", "no_amount", "zero_amount", "zero_lost", "tied")
 #: An open entity is stale at twice the age by which this share of the decided was decided.
 MATURE = 0.9
 
@@ -93,11 +96,12 @@ def audit(
     row = table.aggregate(**sums).execute().iloc[0]
     headline = row["_won"] / row["_all"]
     rows = []
-    for i, (name, (_, rule)) in enumerate(checks.items()):
+    for i, (name, (test, rule)) in enumerate(checks.items()):
         n = int(row[f"n{i}"])
         first = table.filter(table[f"c{i}"]).order_by("entity").limit(3).execute()["entity"] if n else []
         rest = row["_all"] - n
-        without = (row["_won"] - row[f"w{i}"]) / rest if rest else headline
+        moves = rest and not (isinstance(test, str) and test in INERT)
+        without = (row["_won"] - row[f"w{i}"]) / rest if moves else headline
         rows.append((name, rule, n, ", ".join(map(str, first)), without, without - headline))
     rows += [(f"left out: {reason}", "not counted anywhere", count, "", headline, 0.0) for reason, count in removed.items()]
     frame = pd.DataFrame(rows, columns=["check", "rule", "entities", "first", "won_without", "effect"])
