@@ -66,25 +66,26 @@ class Scene:
     @property
     def deals(self) -> np.ndarray:
         """Entities that reached the middle stage."""
-        return self.furthest >= self.middle
+        return np.asarray(self.furthest >= self.middle)
 
     @property
     def present(self) -> np.ndarray:
         """Row of each entity's last stage."""
-        return self.first + self.furthest
+        return np.asarray(self.first + self.furthest)
 
     @property
     def stay(self) -> np.ndarray:
         """Seconds from entering the last stage to the loss or the end of observation."""
-        return self.until - self.at[self.present]
+        return np.asarray(self.until - self.at[self.present])
 
     def between(self, since: np.ndarray, until: np.ndarray | int) -> np.ndarray:
         """Draw a second after ``since``, no later than ``until``."""
-        return since + np.ceil(self.rng.random(len(since)) * np.maximum(until - since, 1)).astype("int64")
+        gap = np.maximum(until - since, 1)
+        return np.asarray(since + np.ceil(self.rng.random(len(since)) * gap).astype("int64"))
 
     def days(self, least: int, most: int, n: int) -> np.ndarray:
         """Draw whole days, in seconds."""
-        return DAY * (least + ((most - least) * self.rng.random(n)).astype("int64"))
+        return np.asarray(DAY * (least + ((most - least) * self.rng.random(n)).astype("int64")))
 
     def rows(self, who: np.ndarray, *, since: int = 0, before: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """List rows number ``since`` to ``before`` of each of these entities, and whose each row is, as a position in ``who``."""
@@ -188,7 +189,7 @@ def _bulk(s: Scene, who: np.ndarray) -> Edit:
 
 def _bulk_able(s: Scene) -> np.ndarray:
     moment = s.as_of - DAY * BULK_DAYS
-    return (s.last > s.first) & (s.at[s.last] < moment - 1) & (s.at[s.last] > moment - 42 * DAY)
+    return np.asarray((s.last > s.first) & (s.at[s.last] < moment - 1) & (s.at[s.last] > moment - 42 * DAY))
 
 
 def _second(s: Scene, who: np.ndarray, *, before: int | None = None, deleted: bool = False, merged: bool = False) -> Edit:

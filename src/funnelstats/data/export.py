@@ -6,6 +6,7 @@ finds the same entries at the same moments (HubSpot cuts them to the minute).
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,14 +161,14 @@ def write_hubspot(crm: SimulatedCrm, path: str | Path) -> Path:
 
 def _numbered(crm: SimulatedCrm) -> pd.DataFrame:
     """Events with the stage's index ``k`` (the loss comes last), the furthest stage reached, and the marks of dirt."""
-    events = crm.events.assign(k=pd.Index([*crm.stages, crm.lost]).get_indexer(crm.events["stage"]))
+    events = crm.events.assign(k=crm.events["stage"].map({name: k for k, name in enumerate((*crm.stages, crm.lost))}))
     reached = events["k"].where(events["k"] < len(crm.stages)).groupby(events["entity"]).transform("max")
     if "deleted" in events:
         return events.assign(reached=reached)
     return events.assign(reached=reached, deleted=False, merged_into=pd.Series(None, index=events.index, dtype="str"))
 
 
-def _minute(times: pd.Series) -> pd.Series:
+def _minute(times: Any) -> Any:
     return times.dt.strftime("%Y-%m-%d %H:%M")
 
 

@@ -48,7 +48,7 @@ def write_counts(crm: SimulatedCrm, path: str | Path, *, by: Sequence[str] = ("o
     -------
     Path
     """
-    place = pd.Series(pd.Index(crm.stages).get_indexer(crm.events["stage"]), index=crm.events.index)
+    place = crm.events["stage"].map({stage: k for k, stage in enumerate((*crm.stages, crm.lost))}).replace(len(crm.stages), -1)
     furthest, gone = place.groupby(crm.events["entity"]).max(), place.groupby(crm.events["entity"]).min() < 0
     entity = crm.events.drop_duplicates("entity").set_index("entity")[list(by)]
     parts = []

@@ -136,8 +136,8 @@ def _entries(rng: np.random.Generator, n: int, *, window: ObservationWindow, sea
     """Entry times in seconds since the epoch: a yearly wave, few at weekends, in working hours; in order of entry."""
     assert window.start is not None
     days = pd.date_range(window.start.normalize(), window.as_of, freq="D", inclusive="left")
-    wave = 1 + season * np.sin(2 * np.pi * days.dayofyear.to_numpy() / 365.25)
-    weight = wave * np.where(days.dayofweek.to_numpy() < 5, 1.0, 0.3)
+    wave = 1 + season * np.sin(2 * np.pi * days.day_of_year.to_numpy() / 365.25)
+    weight = wave * np.where(days.day_of_week.to_numpy() < 5, 1.0, 0.3)
     day = np.searchsorted(np.cumsum(weight) / weight.sum(), rng.random(n))
     second = (8 + 10 * rng.random(n)) * 3600
     return np.sort(days.to_numpy().astype("datetime64[s]").astype("int64")[day] + second.astype("int64"))
@@ -193,4 +193,3 @@ def _observed(
         columns[name] = outcomes[name].array.take(entity)
     columns["amount"] = np.where(priced, outcomes["amount"].to_numpy()[entity], np.nan)
     return pd.DataFrame(columns).assign(currency=pd.Series(spec.currency, index=range(len(entity)), dtype="str"))
-

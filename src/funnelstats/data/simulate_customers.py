@@ -84,6 +84,7 @@ def simulate_orders(
     rate = gammaincinv(r, rng.random(n_customers)) / alpha
     leave = betaincinv(a, b, rng.random(n_customers))
     nu = gammaincinv(q, rng.random(n_customers)) / v
+    assert window.start is not None
     length = window.age(window.start)
     joined = joined_within * rng.random(n_customers)
     customer, when, left = _process(rng, rate, leave, joined, until=2 * length)

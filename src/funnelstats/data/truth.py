@@ -7,6 +7,7 @@ difference between the eventual counts and those of an export is censoring and d
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ class Truth:
             chance of reaching ``stage`` from the first one; in the last stage's row ``from_start`` is the overall rate.
         """
         cells = self.outcomes.groupby(list(FACTORS), as_index=False).size()
-        codes = {name: pd.Index(getattr(self.world, f"{name}s")).get_indexer(cells[name]) for name in FACTORS}
+        codes = {name: pd.Index(getattr(self.world, f"{name}s")).get_indexer(pd.Index(cells[name])) for name in FACTORS}
         step = self.world.probability(self.effects, codes)
         frame = self._by_stage(cells, np.cumprod(np.column_stack([cells["size"].to_numpy(float), step]), axis=1), by)
         return frame.assign(rate=frame["advanced"] / frame["entered"], from_start=frame["entered"] / frame["started"]).drop(
@@ -72,7 +73,7 @@ class Truth:
         DataFrame
             Columns ``[*by, stage, entered, advanced, lost, rate]``; the last stage has neither ``advanced`` nor ``rate``.
         """
-        furthest = pd.Index(self.world.stages).get_indexer(self.outcomes["furthest"])
+        furthest = pd.Index(self.world.stages).get_indexer(pd.Index(self.outcomes["furthest"]))
         frame = self._by_stage(self.outcomes, furthest[:, None] >= np.arange(len(self.world.stages)), by).drop(columns="started")
         advanced = frame["advanced"].fillna(0)
         lost = (frame["entered"] - advanced).where(frame["stage"] != self.world.stages[-1], 0)
@@ -96,9 +97,9 @@ class Truth:
         if wrong:
             raise DataError("the simulated truth", wrong)
         stages = pd.Index(self.world.stages, name="stage")
-        keys = [frame[name] for name in by] or [np.zeros(len(frame), dtype="int64")]
+        keys: list[Any] = [frame[name] for name in by] or [np.zeros(len(frame), dtype="int64")]
         sums = pd.DataFrame(reached, index=frame.index, columns=stages).groupby(keys).sum()
-        long = sums.stack().rename("entered").to_frame()
+        long = pd.DataFrame({"entered": sums.stack()})
         long["advanced"] = sums.shift(-1, axis=1).stack().reindex(long.index)
         long["started"] = long.groupby(level=list(range(len(keys))))["entered"].transform("first")
         return long.reset_index()[[*by, "stage", "entered", "advanced", "started"]]

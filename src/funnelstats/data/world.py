@@ -103,9 +103,11 @@ class World:
         for name in FACTORS:
             if isinstance(options.get(f"{name}s"), int):
                 options[f"{name}s"] = _made_up(name, options[f"{name}s"])
-        plain = {name: value if isinstance(value, str | int | float) else tuple(value) for name, value in options.items()}
-        return cls(**{name: _floats(value) if name in ("rates", "days_to_advance", "days_to_lose") else value
-                      for name, value in plain.items()})  # fmt: skip
+        for name, value in options.items():
+            if not isinstance(value, str | int | float):
+                numbers = name in ("rates", "days_to_advance", "days_to_lose")
+                options[name] = tuple(float(one) if numbers else one for one in value)
+        return cls(**options)
 
     def __post_init__(self) -> None:
         found, steps = [], len(self.stages) - 1
@@ -135,7 +137,7 @@ class World:
     def scale(self, way: Literal["advance", "lost"]) -> np.ndarray:
         """Compute the Weibull scale of the days in each stage before this way out: median / ln(2)^(1/shape)."""
         medians = np.asarray(self.days_to_advance if way == "advance" else self.days_to_lose)
-        return medians / np.log(2) ** (1 / self.shape)
+        return np.asarray(medians / np.log(2) ** (1 / self.shape))
 
     def draw_effects(self, rng: np.random.Generator) -> pd.DataFrame:
         """Draw every segment's effect on the logit of advancing: columns ``factor, segment, stage, effect``."""
@@ -156,7 +158,8 @@ class World:
 
     def probability(self, effects: pd.DataFrame, codes: dict[str, np.ndarray]) -> np.ndarray:
         """Compute the eventual chance of advancing from each stage, shape (entities, steps)."""
-        return expit(logit(np.asarray(self.rates)) + sum(self.effect(effects, name)[code] for name, code in codes.items()))
+        effect = sum(self.effect(effects, name)[code] for name, code in codes.items())
+        return np.asarray(expit(logit(np.asarray(self.rates)) + effect))
 
     def draw_segments(self, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
         """Draw each entity's owner, and channel and region by the owner's mix, as positions among the labels."""
@@ -180,11 +183,7 @@ class World:
 
 def normals(rng: np.random.Generator, size: int | tuple[int, ...]) -> np.ndarray:
     """Draw standard normal numbers from uniform ones, so that they do not depend on NumPy's sampler."""
-    return ndtri(np.clip(rng.random(size), 1e-16, None))
-
-
-def _floats(values: tuple[Any, ...]) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+    return np.asarray(ndtri(np.clip(rng.random(size), 1e-16, None)))
 
 
 def _made_up(factor: str, count: int) -> tuple[str, ...]:
