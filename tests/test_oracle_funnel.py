@@ -16,7 +16,6 @@ AS_OF = "2026-03-31"
 MAPPING = {"stages": STAGES, "lost": ["Lost"], "entity": "id", "stage": "stage", "at": "at"}
 
 
-
 def random_histories(seed, size=600):
     """Any stage on any day, some of them after the end of observation; half of the entities walk mostly forwards."""
     rng = np.random.default_rng(seed)
@@ -46,7 +45,11 @@ def last_day(events, names):
 
 def outcome(events):
     """The last event decides; where days tie, loss beats success beats an open stage."""
-    tops = [(last_day(events, ["A", "B", "C"]), 0, "open"), (last_day(events, ["Won"]), 1, "won"), (last_day(events, ["Lost"]), 2, "lost")]
+    tops = [
+        (last_day(events, ["A", "B", "C"]), 0, "open"),
+        (last_day(events, ["Won"]), 1, "won"),
+        (last_day(events, ["Lost"]), 2, "lost"),
+    ]
     return max((day, rank, fate) for day, rank, fate in tops if day is not None)[2]
 
 
@@ -74,7 +77,10 @@ def strict(events, fate):
     place = {name: k for k, name in enumerate(STAGES)}
     walk = sorted(events, key=lambda e: (e[0], place.get(e[1], 9)))
     steps = [stage for i, (_, stage) in enumerate(walk) if i == 0 or walk[i - 1][1] != stage]
-    return max((k for k in range(4) for end in range(len(steps)) if end - k >= 0 and steps[end - k : end + 1] == STAGES[: k + 1]), default=-1)
+    return max(
+        (k for k in range(4) for end in range(len(steps)) if end - k >= 0 and steps[end - k : end + 1] == STAGES[: k + 1]),
+        default=-1,
+    )
 
 
 def by_hand(histories, rule):
@@ -99,7 +105,9 @@ def by_hand(histories, rule):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize(("order", "rule"), [("furthest", furthest), ("ordered", ordered), ("any", any_order), ("strict", strict)])
+@pytest.mark.parametrize(
+    ("order", "rule"), [("furthest", furthest), ("ordered", ordered), ("any", any_order), ("strict", strict)]
+)
 def test_counts_equal_a_walk_through_each_history(order, rule, seed):
     possible = [history for history in random_histories(seed) if not won_before_first(history)]
     log = read_crm(to_frame(possible), mapping=MAPPING, as_of=AS_OF)
@@ -117,7 +125,11 @@ def test_ages_and_risk_sets_equal_a_day_by_day_walk():
     histories = [[("A", 0), ("B", 3), ("Won", 10)], [("A", 0), ("Lost", 3)], [("A", 80)], [("A", 5), ("C", 9)], [("A", 89)]]
     log = read_crm(to_frame(histories), mapping=MAPPING, as_of=AS_OF)
     frame = log.hazards().frame
-    stays = {"A": [(3, "advanced"), (3, "lost"), (10, "censored"), (4, "advanced"), (1, "censored")], "B": [(7, "advanced")], "C": [(81, "censored")]}
+    stays = {
+        "A": [(3, "advanced"), (3, "lost"), (10, "censored"), (4, "advanced"), (1, "censored")],
+        "B": [(7, "advanced")],
+        "C": [(81, "censored")],
+    }
     for stage, exits in stays.items():
         for row in frame[frame["stage"] == stage].itertuples():
             # an open stay of n complete days was at risk at ages 0 ... n-1
@@ -130,7 +142,12 @@ def test_ages_and_risk_sets_equal_a_day_by_day_walk():
 
 def test_windows_count_by_hand():
     # within 7 days: the first wins on day 6, the second on day 20, the third is 4 days old, the fourth lost
-    histories = [[("A", 0), ("B", 2), ("C", 3), ("Won", 6)], [("A", 0), ("B", 2), ("C", 3), ("Won", 20)], [("A", 86), ("B", 87)], [("A", 1), ("Lost", 2)]]
+    histories = [
+        [("A", 0), ("B", 2), ("C", 3), ("Won", 6)],
+        [("A", 0), ("B", 2), ("C", 3), ("Won", 20)],
+        [("A", 86), ("B", 87)],
+        [("A", 1), ("Lost", 2)],
+    ]
     log = read_crm(to_frame(histories), mapping=MAPPING, as_of=AS_OF)
     counts = log.stages(window=7)
     assert counts.frame["entered"].tolist() == [3, 2, 2, 1]

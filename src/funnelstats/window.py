@@ -96,6 +96,6 @@ def _timestamp(name: str, value: object) -> pd.Timestamp:
         stamp = pd.to_datetime(value, format="ISO8601") if isinstance(value, str) else pd.Timestamp(value)  # type: ignore[arg-type]
     except (ValueError, TypeError) as error:
         raise DataError("the observation window", [Problem(name, f"expected a date like 2026-06-30, found {value!r}")]) from error
-    if stamp is pd.NaT:
+    if pd.isna(stamp):
         raise DataError("the observation window", [Problem(name, f"expected a date like 2026-06-30, found {value!r}")])
     return stamp if stamp.tzinfo is None else stamp.tz_convert("UTC").tz_localize(None)

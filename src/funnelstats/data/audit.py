@@ -82,7 +82,9 @@ def audit(
     stages, lost, window, attributes, removed, source
         Of the log.
     """
-    flagged = _flags(observed, people, stages, lost, attributes).join(_row_flags(observed, all_events, window), "entity", how="left")
+    flagged = _flags(observed, people, stages, lost, attributes).join(
+        _row_flags(observed, all_events, window), "entity", how="left"
+    )
     flagged = flagged.inner_join(people.select("entity", "fate", _stale=_stale(people, observed, window)), "entity")
     checks = {**_rules(stages, attributes), "nothing recorded for long": (flagged["_stale"], "open, as recorded")}
     flagged = flagged.select("entity", "fate", **{f"c{i}": (flagged[test] if isinstance(test, str) else test).fill_null(False)
@@ -169,7 +171,10 @@ def _row_flags(observed: ir.Table, all_events: ir.Table, window: ObservationWind
     crowded = timed.group_by("at").aggregate(_n=timed.entity.nunique()).filter(lambda t: t["_n"] >= BULK)
     bulk = timed.semi_join(crowded, "at").select("entity").distinct()
     future = all_events.filter(all_events["at"] >= ibis.timestamp(str(window.end))).select("entity").distinct()
-    marked = [table.mutate(bulk=ibis.literal(is_bulk), future=ibis.literal(not is_bulk)) for table, is_bulk in ((bulk, True), (future, False))]
+    marked = [
+        table.mutate(bulk=ibis.literal(is_bulk), future=ibis.literal(not is_bulk))
+        for table, is_bulk in ((bulk, True), (future, False))
+    ]
     both = marked[0].union(marked[1])
     return both.group_by("entity").aggregate(bulk=both.bulk.any(), future=both.future.any())
 

@@ -58,6 +58,10 @@ class Definition:
 
     def __str__(self) -> str:
         parts = [f"order {self.order}"]
-        parts += [f"{name} {value:g}" for name, value in [("window", self.window), ("per-step window", self.per_step_window)] if value]
-        parts += [f"{name} {', '.join(names)}" for name, names in [("optional", self.optional), ("without", self.exclude)] if names]
+        parts += [
+            f"{name} {value:g}" for name, value in [("window", self.window), ("per-step window", self.per_step_window)] if value
+        ]
+        parts += [
+            f"{name} {', '.join(names)}" for name, names in [("optional", self.optional), ("without", self.exclude)] if names
+        ]
         return "; ".join(parts)

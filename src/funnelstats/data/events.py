@@ -99,10 +99,14 @@ class EventLog:
             Names that the log does not have.
         """
         skip = self.optional if optional is None else tuple(optional)
-        definition = Definition(order=order, window=window, per_step_window=per_step_window, optional=skip, exclude=tuple(exclude))
+        definition = Definition(
+            order=order, window=window, per_step_window=per_step_window, optional=skip, exclude=tuple(exclude)
+        )
         histogram, by, required, note = self._histogram(by, definition)
         frame = to_counts(histogram, stages=required, by=by)
-        return StageCounts(frame=frame, stages=required, by=by, window=self.window, definition=definition, source=self.source, note=note)
+        return StageCounts(
+            frame=frame, stages=required, by=by, window=self.window, definition=definition, source=self.source, note=note
+        )
 
     def hazards(self, by: str | Sequence[str] = ()) -> StageHazards:
         """Count who was at risk, advanced, was lost or censored at each age in each stage; parameters as for :meth:`stages`."""
@@ -116,9 +120,19 @@ class EventLog:
         people = self._segmented(self._reach(Definition(optional=self.optional), (*self._carried(by), "amount")), by)
         won = people.filter(people.fate == "won")
         amount = won.amount
-        figures = {"n": amount.count(), "missing": amount.isnull().sum(), "mean": amount.mean(), "sd": amount.std(), "total": amount.sum()}
+        figures = {
+            "n": amount.count(),
+            "missing": amount.isnull().sum(),
+            "mean": amount.mean(),
+            "sd": amount.std(),
+            "total": amount.sum(),
+        }
         frame = (won.group_by(list(by)) if by else won).aggregate(**figures).execute()
-        return frame.sort_values(list(by)).reset_index(drop=True).assign(currency=self.currency) if by else frame.assign(currency=self.currency)
+        return (
+            frame.sort_values(list(by)).reset_index(drop=True).assign(currency=self.currency)
+            if by
+            else frame.assign(currency=self.currency)
+        )
 
     def audit(self) -> Audit:
         """List what is wrong with this export and how far each defect moves the headline rate."""
@@ -159,7 +173,9 @@ class EventLog:
         named = {name: people[name].fill_null("(none)") for name in by if name in self.attributes}
         return people.mutate(**named, **{name: value.fill_null("(undated)") for name, value in calendar.items()})
 
-    def _histogram(self, by: str | Sequence[str], definition: Definition) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...], str]:
+    def _histogram(
+        self, by: str | Sequence[str], definition: Definition
+    ) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...], str]:
         by = (by,) if isinstance(by, str) else tuple(by)
         definition.check(self.stage_names, self.lost)
         if definition.order != "furthest":
@@ -168,7 +184,9 @@ class EventLog:
         people = self._segmented(self._reach(definition, self._carried(by)), by)
         note = ""
         if definition.window:
-            old = people.at_0 + ibis.interval(seconds=round(self.window.days(definition.window) * 86400)) <= ibis.timestamp(str(self.window.end))
+            old = people.at_0 + ibis.interval(seconds=round(self.window.days(definition.window) * 86400)) <= ibis.timestamp(
+                str(self.window.end)
+            )
             total, kept = people.count().execute(), people.filter(old).count().execute()
             people = people.filter(old)
             note = f"{total - kept:,} of {total:,} entrants are younger than the window and left out, converted or not"
@@ -192,5 +210,3 @@ class EventLog:
 
         head = self.events.drop("_row", "_shape").limit(5).execute().to_html(index=False)
         return f"<p>{escape(repr(self)[1:-1])}</p>{head}"
-
-

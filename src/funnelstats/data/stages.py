@@ -94,7 +94,7 @@ class StageCounts:
         frame = _ordered(frame, order, by)
         follows = frame.groupby(list(by), sort=False)["entered"].shift(-1) if by else frame["entered"].shift(-1)
         last = frame["stage"] == order[-1]
-        advanced = frame["advanced"] if "advanced" in frame else follows
+        advanced = frame.get("advanced", follows)
         frame["advanced"] = advanced.where(~last, 0).fillna(0)
         note = ""
         if "open" not in frame and "lost" not in frame:
@@ -180,7 +180,9 @@ class StageHazards:
             raise DataError(self.source, [Problem(name, "column expected, not found") for name in missing])
         exits = self.frame["advanced"] + self.frame["lost"] + self.frame["censored"]
         if (exits > self.frame["at_risk"]).any() or (self.frame[list(HAZARDS)] < 0).any(axis=None):
-            raise DataError(self.source, [Problem("at_risk", "expected at least advanced + lost + censored, and no negative count")])
+            raise DataError(
+                self.source, [Problem("at_risk", "expected at least advanced + lost + censored, and no negative count")]
+            )
 
     @property
     def digest(self) -> str:
@@ -210,14 +212,20 @@ def _violations(frame: pd.DataFrame, stages: tuple[str, ...], by: tuple[str, ...
     if off.any():
         first = frame[off].iloc[0]
         found = f"{first['entered']} is not {first['advanced']} + {first['lost']} + {first['open']} at {first['stage']!r}"
-        problems.append(Problem("entered", f"expected entered = advanced + lost + open, found {int(off.sum())} rows off, first: {found}"))
+        problems.append(
+            Problem("entered", f"expected entered = advanced + lost + open, found {int(off.sum())} rows off, first: {found}")
+        )
     for label, part in frame.groupby(list(by), sort=False) if by else [((), frame)]:
         where = f" in {', '.join(map(str, label))}" if label else ""
         rising = part["entered"].diff() > 0
         if rising.any():
             stage, entered = part.loc[rising, ["stage", "entered"]].iloc[0]
             fix = "give one row per stage in funnel order, each counting those who got at least that far"
-            problems.append(Problem("entered", f"expected numbers that do not rise along the funnel, found {entered} at {stage!r}{where}", fix))
+            problems.append(
+                Problem(
+                    "entered", f"expected numbers that do not rise along the funnel, found {entered} at {stage!r}{where}", fix
+                )
+            )
         if list(part["stage"]) != list(stages):
             problems.append(Problem("stage", f"expected each of {list(stages)} once{where}, found {list(part['stage'])}"))
     return problems
