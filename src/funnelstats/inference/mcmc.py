@@ -5,12 +5,14 @@ sampler is the second opinion.  The same seed gives the same draws, whatever the
 """
 
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 import numpy as np
 import xarray as xr
 
 from funnelstats.errors import DataError, Problem
+from funnelstats.inference.priors import Prior
 from funnelstats.inference.tree import SAMPLE_DIMS, STATISTICS
 
 Sampler = Literal["nutpie", "pymc"]
@@ -64,6 +66,30 @@ def sample(
     posterior, statistics = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
     posterior = posterior[list(keep)] if keep else posterior
     return xr.DataTree.from_dict({"/posterior": _plain(posterior), "/sample_stats": _statistics(statistics)})
+
+
+def density_model(priors: Mapping[str, Prior], log_likelihood: Callable[..., Any]) -> Any:
+    """Build a PyMC model from priors and a log likelihood written in ``xp``.
+
+    Parameters
+    ----------
+    priors : mapping of str to Prior
+        Name of each scalar parameter and its prior.
+    log_likelihood : callable
+        Takes the parameters by name and ``xp``, the namespace of functions; returns a scalar.
+
+    Returns
+    -------
+    pymc.Model
+    """
+    import pymc as pm
+
+    from funnelstats.inference import tensors
+
+    with pm.Model() as model:
+        variables = {name: prior.variable(name) for name, prior in priors.items()}
+        pm.Potential("log_likelihood", log_likelihood(**variables, xp=tensors))
+    return model
 
 
 def _nutpie(model: Any, *, seed: int, progress: bool, **settings: Any) -> xr.DataTree:

@@ -5,7 +5,8 @@ returns a **fit**: model + data + draws + record. "Not fitted yet" cannot be wri
 
 How to write one: a frozen dataclass with ``fit``; inside, build a tree of draws (``inference.mcmc.sample`` or
 ``inference.tree.tree_of``), a :class:`Diagnosis` and a :class:`Record`, and return a subclass of :class:`Fit` that says how to
-``predict`` and ``simulate``. Then register it in ``tests/test_contract.py``, where five laws are asked of every model.
+``predict`` and ``simulate`` (``@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)``: the card of
+:class:`Fit` is its repr). Then register it in ``tests/test_contract.py``, where five laws are asked of every model.
 """
 
 from abc import ABC, abstractmethod
@@ -50,7 +51,7 @@ class Model(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class Fit[M, D](ABC):
     """A model, its data, the draws and the record of how they came about.
 
@@ -106,13 +107,18 @@ class Fit[M, D](ABC):
     def to_datatree(self) -> xr.DataTree:
         """Return a copy of the draws under ArviZ 1 group names, for anyone's tools."""
         tree = copy_of(self.tree)
-        tree["posterior"] = xr.DataTree(self.parameters().copy(deep=True))
+        for name, dataset in {"posterior": self.parameters(), **self.groups()}.items():
+            tree[name] = xr.DataTree(dataset.copy(deep=True))
         return tree
 
     # -- what they share -----------------------------------------------------------------------------------------
     def parameters(self) -> xr.Dataset:
         """Draws of what the model speaks of, dims (chain, draw, ...); auxiliaries left out."""
         return self.tree["posterior"].to_dataset()
+
+    def groups(self) -> dict[str, xr.Dataset]:
+        """Other ArviZ groups to show: ``observed_data``, ``log_likelihood`` (dims chain, draw, ...); computed when asked."""
+        return {}
 
     def estimate(self, name: str, *, description: str, unit: str = "") -> Estimate:
         """Draws of one named parameter as an :class:`~funnelstats.estimate.Estimate`."""

@@ -1,0 +1,11 @@
+"""How are the special functions of a density spelled for a sampler? By the names of ``distributions.ops``, in PyTensor.
+
+Import this module only where a model is built for sampling: it loads PyTensor.
+"""
+
+from numpy import inf
+from pytensor.tensor import exp, expm1, gammaln, log, log1p, logaddexp, maximum, minimum, where
+from pytensor.tensor import sum as total
+from pytensor.tensor.special import betaln
+
+__all__ = ["betaln", "exp", "expm1", "gammaln", "inf", "log", "log1p", "logaddexp", "maximum", "minimum", "total", "where"]
