@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -32,9 +33,7 @@ app.add_typer(notebooks_app, name="notebooks")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Patterns = Annotated[
-    list[str] | None, typer.Argument(metavar="[PATTERN]...", help="Beginnings of names (21, 3); all when left out.")
-]
+Patterns = Annotated[list[str] | None, typer.Argument(metavar="PATTERN", help="Beginnings of names (21, 3); all when left out.")]
 MappingOption = Annotated[
     str | None, typer.Option(metavar="FILE|PRESET", help="What the columns mean: a TOML file, salesforce or hubspot.")
 ]
@@ -138,14 +137,14 @@ def check(
         if not isinstance(log, CountsLog):
             audit = log.audit()
             out.print(f"{audit.headline:.2%} of {audit.entities:,} entities won so far; what each finding moves that by:")
-            found = audit.found[["check", "entities", "effect", "rule", "first"]]
+            found = audit.found[["check", "entities", "effect", "first", "rule"]]
             out.print(_table(found.assign(effect=found["effect"].map("{:+.2%}".format))) if len(found) else "Nothing found.")
             for text in audit.not_checked:
                 out.print(f"not checked: {escape(text)}", style="dim")
 
 
 def _table(frame: Any) -> Table:
-    table = Table(show_edge=False, header_style="bold", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, header_style="bold", pad_edge=False)
     for name, column in frame.items():
         table.add_column(str(name), justify="right" if column.dtype.kind in "if" or name == "effect" else "left")
     for row in frame.itertuples(index=False):
