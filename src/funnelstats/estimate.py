@@ -230,7 +230,7 @@ class Estimate:
                 f"{self.lower:{spec}} to {self.upper:{spec}})")  # fmt: skip
 
     def __str__(self) -> str:
-        return format(self, "")
+        return format(self, "") if self.draws.dims == SAMPLE_DIMS else repr(self)
 
     def __repr__(self) -> str:
         if self.draws.dims == SAMPLE_DIMS:
