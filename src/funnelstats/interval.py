@@ -13,12 +13,13 @@ from funnelstats.errors import DataError, Problem
 
 DrawKind = Literal["equal-tailed", "hdi"]
 CountKind = Literal["wilson", "jeffreys", "agresti-coull", "clopper-pearson"]
-Kind = DrawKind | CountKind
+PairKind = Literal["newcombe", "koopman"]
+Kind = DrawKind | CountKind | PairKind
 
 _STATSMODELS_NAME = {"wilson": "wilson", "jeffreys": "jeffreys", "agresti-coull": "agresti_coull", "clopper-pearson": "beta"}
 _WORDS = {"hdi": "highest-density", "wilson": "Wilson", "jeffreys": "Jeffreys", "agresti-coull": "Agresti-Coull",
-          "clopper-pearson": "Clopper-Pearson"}  # fmt: skip
-KINDS: tuple[str, ...] = (*get_args(DrawKind), *get_args(CountKind))
+          "clopper-pearson": "Clopper-Pearson", "newcombe": "Newcombe", "koopman": "Koopman"}  # fmt: skip
+KINDS: tuple[str, ...] = (*get_args(DrawKind), *get_args(CountKind), *get_args(PairKind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ class Interval:
         Mass inside, strictly between 0 and 1.
     kind : str
         ``"equal-tailed"`` or ``"hdi"`` for draws; ``"wilson"``, ``"jeffreys"``, ``"agresti-coull"`` or
-        ``"clopper-pearson"`` for a count out of a number of trials.
+        ``"clopper-pearson"`` for a count out of a number of trials; ``"newcombe"`` for the difference and ``"koopman"``
+        for the ratio of two of them.
 
     Raises
     ------
@@ -111,6 +113,38 @@ class Interval:
             lower, upper = np.where(k == 0, 0.0, lower), np.where(k == n, 1.0, upper)
         return np.clip(lower, 0.0, 1.0), np.clip(upper, 0.0, 1.0)
 
+    def of_two_counts(self, count_a: int, trials_a: int, count_b: int, trials_b: int) -> tuple[float, float]:
+        """Bounds of the difference (``"newcombe"``) or the ratio (``"koopman"``) of two proportions, a against b.
+
+        Parameters
+        ----------
+        count_a, trials_a, count_b, trials_b : int
+            Successes and trials of each side, 0 <= count <= trials and trials >= 1; a ratio asks for count_b >= 1.
+
+        Returns
+        -------
+        lower, upper : float
+            Newcombe (1998b) method 10, Statistics in Medicine 17:873, without continuity correction; Koopman (1984),
+            Biometrics 40:513, the inverted score test.
+
+        Examples
+        --------
+        >>> lower, upper = Interval(prob=0.95, kind="newcombe").of_two_counts(56, 70, 48, 80)
+        >>> f"{lower:.4f} {upper:.4f}"  # Newcombe (1998b), table II
+        '0.0524 0.3339'
+        """
+        if self.kind not in get_args(PairKind):
+            found = f"{self.kind!r} is not for two proportions"
+            raise DataError("the interval", [Problem("kind", found, 'use "newcombe" (difference) or "koopman" (ratio)')])
+        if not (0 <= count_a <= trials_a and 0 <= count_b <= trials_b and min(trials_a, trials_b) >= 1):
+            raise DataError("two proportions", [Problem("count", "expected 0 <= count <= trials and trials >= 1")])
+        if self.kind == "koopman":
+            return _koopman(count_a, trials_a, count_b, trials_b, self.prob)
+        from statsmodels.stats.proportion import confint_proportions_2indep
+
+        lower, upper = confint_proportions_2indep(count_a, trials_a, count_b, trials_b, method="newcomb", alpha=1 - self.prob)
+        return max(float(lower), -1.0), min(float(upper), 1.0)
+
     def __str__(self) -> str:
         return f"{self.percent} {_WORDS.get(self.kind, self.kind)} interval"
 
@@ -131,3 +165,28 @@ def _highest_density(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.nd
     first = np.argmin(widths, axis=-1)[..., None]
     lower, upper = np.take_along_axis(ordered, first, -1), np.take_along_axis(ordered, first + inside, -1)
     return lower[..., 0], upper[..., 0]
+
+
+def _koopman(x: int, m: int, y: int, n: int, prob: float) -> tuple[float, float]:
+    """Ratios ``(x / m) / (y / n)`` that the score test does not reject; statsmodels 0.15 errs where x = m and y = n."""
+    from scipy.optimize import brentq
+    from scipy.stats import chi2
+
+    if y == 0:
+        raise DataError("the ratio", [Problem("count_b", "expected at least one success in the denominator, found none")])
+    critical = chi2.ppf(prob, 1)
+
+    def excess(log_ratio: float) -> float:
+        ratio = np.exp(log_ratio)
+        half = (ratio * (m + y) + x + n) / 2
+        q = (x + y) / (half + np.sqrt(max(half**2 - ratio * (m + n) * (x + y), 0.0)))  # of b, given the ratio
+        score = [(k - t * p) ** 2 / (t * p * (1 - p)) for k, t, p in ((x, m, ratio * q), (y, n, q)) if 0 < p < 1]
+        return float(sum(score) - critical)
+
+    centre = np.log(x * n / (m * y)) if x else -50.0  # the smallest ratio told from none
+
+    def bound(sign: int) -> float:
+        far = next(edge for edge in centre + sign * 2.0 ** np.arange(-4, 10) if excess(edge) > 0)
+        return float(np.exp(brentq(excess, *sorted((centre, far)), xtol=1e-12)))
+
+    return bound(-1) if x else 0.0, bound(1)

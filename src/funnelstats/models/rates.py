@@ -48,11 +48,11 @@ def step_rates(
     warn_immature(counts)
     stages, last = counts.stages[:-1], counts.stages[-1]
     so_far = " so far" if counts.immature.any() else ""
-    description = f"share of those who entered a stage that advanced{so_far}, by stage left{_as_of(counts)}"
+    description = f"share of those who entered a stage that advanced{so_far}, by stage left{as_of_words(counts)}"
     empty = counts.frame[(counts.frame["entered"] == 0) & (counts.frame["stage"] != last)]
     if len(empty) or not len(counts.frame):
         return NotIdentified(description, _empty_cells(counts, empty))
-    _, values = _draw_steps(counts, seed, draws, chains)
+    _, values = draw_steps(counts, seed, draws, chains)
     won, trials = (_cells(counts, name)[:, :-1] for name in ("advanced", "entered"))
     return _estimate(counts, values, won, trials, interval, description, stage=list(stages))
 
@@ -84,11 +84,11 @@ def overall_rate(
     warn_immature(counts)
     first, last = counts.stages[0], counts.stages[-1]
     so_far = " so far" if counts.immature.any() else ""
-    description = f"{last}{so_far}, of all who entered {first}{_as_of(counts)}"
+    description = f"{last}{so_far}, of all who entered {first}{as_of_words(counts)}"
     empty = counts.frame[(counts.frame["entered"] == 0) & (counts.frame["stage"] == first)]
     if len(empty) or not len(counts.frame):
         return NotIdentified(description, _empty_cells(counts, empty))
-    trials, values = _draw_steps(counts, seed, draws, chains)
+    trials, values = draw_steps(counts, seed, draws, chains)
     reached = np.where(trials > 0, values, 1.0).prod(axis=-1)
     entered = _cells(counts, "entered")
     return _estimate(counts, reached, entered[:, -1], entered[:, 0], interval, description)
@@ -117,7 +117,7 @@ def decided_rate(
     win rate of decided: Won, of all who were won or lost at any stage
     """
     last = counts.stages[-1]
-    description = f"win rate of decided: {last}, of all who were won or lost at any stage{_as_of(counts)}"
+    description = f"win rate of decided: {last}, of all who were won or lost at any stage{as_of_words(counts)}"
     won = _cells(counts, "entered")[:, -1]
     trials = won + _cells(counts, "lost").sum(axis=1)
     if not len(trials) or (trials == 0).any():
@@ -133,7 +133,7 @@ def _cells(counts: StageCounts, column: str) -> np.ndarray:
     return np.asarray(counts.frame[column]).reshape(-1, len(counts.stages))
 
 
-def _draw_steps(counts: StageCounts, seed: int, draws: int, chains: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_steps(counts: StageCounts, seed: int, draws: int, chains: int) -> tuple[np.ndarray, np.ndarray]:
     """Trials, shape (n_segments, n_steps), and Jeffreys draws, shape (chains, draws, n_segments, n_steps)."""
     won, trials = (_cells(counts, name)[:, :-1] for name in ("advanced", "entered"))
     return trials, _draw(counts, "steps", won, trials, seed, draws, chains)
@@ -185,5 +185,6 @@ def _empty_cells(counts: StageCounts, rows: pd.DataFrame, what: str = "nobody en
     return f"{what} {', '.join(names[:3])}{more}"
 
 
-def _as_of(counts: StageCounts) -> str:
+def as_of_words(counts: StageCounts) -> str:
+    """End of observation as the tail of a description; empty for counts without dates."""
     return f", as of {counts.window.as_of.date()}" if counts.window else ""
