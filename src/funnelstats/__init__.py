@@ -11,6 +11,10 @@ _PUBLIC = {
     # leaves
     "DataError": "errors",
     "Problem": "errors",
+    "UnitError": "errors",
+    "FunnelStatsWarning": "errors",
+    "ImmatureWarning": "errors",
+    "DAYS_PER": "window",
     "ObservationWindow": "window",
     "Interval": "interval",
     "Estimate": "estimate",
@@ -25,6 +29,21 @@ _PUBLIC = {
     "list_datasets": "data.datasets",
     "dataset_card": "data.datasets",
     "simulate_crm": "data.simulate",
+    # models
+    "stage_rates": "models.rate_table",
+    "step_rates": "models.rates",
+    "overall_rate": "models.rates",
+    "decided_rate": "models.rates",
+    "compare": "models.comparison",
+    # decisions
+    "bottleneck": "decisions.bottleneck",
+    "best_decile": "decisions.bottleneck",
+    "value_of_fixing": "decisions.fixing",
+    "mean_amount": "decisions.fixing",
+    "mix_and_rate": "decisions.mix",
+    # report
+    "definition_table": "report.definitions",
+    "about": "report.about",
 }
 __all__ = sorted(_PUBLIC)
 
