@@ -6,7 +6,7 @@ UV ?= uv
 ARGS ?=
 export PYTHON
 
-.PHONY: help setup run test check notebooks docs lab lock bench clean
+.PHONY: help setup run run-second test check notebooks docs lab lock bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ setup: ## Make .venv from requirements.lock (the others do this by themselves)
 
 run: setup ## Run the notebooks; pages, notebooks and results.json go to build/
 	@$(BIN)/funnelstats run $(ARGS)
+
+run-second: setup ## Run them on a second data set: other stages, one more, another currency (build/second/)
+	@$(BIN)/funnelstats run --data bundled:crm_second --output build/second $(ARGS)
 
 test: setup ## Run every test and every example in the documentation strings
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
@@ -43,4 +46,4 @@ bench: setup ## Measure speed and memory, beside the peers
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove what the other commands made, except .venv
-	@rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@rm -rf build dist docs/notebooks docs/generated docs/reference.md .pytest_cache .ruff_cache .mypy_cache .hypothesis
