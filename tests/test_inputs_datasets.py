@@ -85,9 +85,7 @@ def test_simulator_refuses(options: dict[str, object], message: str) -> None:
 
 
 def test_other_simulators_refuse() -> None:
-    with pytest.raises(
-        DataError, match="2 problems in the simulated orders\n  r: expected a positive number, found -1\n  q: expected above 1"
-    ):
+    with pytest.raises(DataError, match="  r: expected a positive number, found -1\n  q: expected above 1"):
         simulate_orders(seed=1, r=-1, q=0.9)
     with pytest.raises(DataError, match="months: expected at least 1, found 0\n  noise: expected zero or more"):
         simulate_chain(seed=1, months=0, noise=(-1.0, 0.0, 0.0))

@@ -39,6 +39,14 @@ def _same(found: pd.DataFrame, crm: SimulatedCrm) -> None:
     pd.testing.assert_frame_equal(found[expected.columns.tolist()].reset_index(drop=True), expected, check_dtype=False)
 
 
+def test_events_read_with_their_own_mapping(crm: SimulatedCrm) -> None:
+    log = read_crm(crm.events, mapping=crm.mapping, as_of=crm.as_of)
+    _same(log.stages().frame, crm)
+    assert log.currency == "CNY"
+    dirty = simulate_crm(seed=21, n_leads=1_500, dirty={"merged": 0.02, "deleted": 0.02})
+    _same(read_crm(dirty.events, mapping=dirty.mapping, as_of=crm.as_of).stages().frame, crm)
+
+
 def test_salesforce_reads_back_as_the_events(crm: SimulatedCrm, tmp_path: Path) -> None:
     paths = write_salesforce(crm, tmp_path / "sf")
     assert [path.name for path in paths] == ["Lead.csv", "OpportunityHistory.csv"]
@@ -51,9 +59,10 @@ def test_hubspot_reads_back_as_the_events(crm: SimulatedCrm, tmp_path: Path) -> 
 
 
 def test_log_and_counts_read_back_as_the_events(crm: SimulatedCrm, tmp_path: Path) -> None:
-    mapping = {"stages": crm.stages, "lost": ["Lost"], "currency": "CNY", "entity": "deal_ref", "stage": "step", "at": "changed_on",
-               "date_format": "%d.%m.%Y %H:%M:%S", "decimal": ",", "columns": {"amount": "value", "owner": "rep"}}  # fmt: skip
-    mapping["stages"] = list(crm.stages)
+    mapping = crm.mapping | {
+        "entity": "deal_ref", "stage": "step", "at": "changed_on", "date_format": "%d.%m.%Y %H:%M:%S", "decimal": ",",
+        "columns": {"amount": "value", "owner": "rep"}, "currency": "CNY",
+    }  # fmt: skip
     log = read_crm(write_log(crm, tmp_path / "log.csv"), mapping=mapping, as_of=crm.as_of)
     _same(log.stages().frame, crm)
     counts = pd.read_csv(write_counts(crm, tmp_path / "counts.csv"))
@@ -72,8 +81,8 @@ def test_salesforce_tables_agree_with_each_other(crm: SimulatedCrm, tmp_path: Pa
     # "Sales Lead" and the loss of a converted lead are the same moments in both worlds
     for stage, name in (("Sales Lead", "Prospecting"), ("Opportunity", "Needs Analysis"), ("Won", "Closed Won")):
         then = crm.events.loc[crm.events["stage"] == stage].set_index("entity")["at"].add_prefix("006")
-        pd.testing.assert_series_equal(then, times[history["stage_name"] == name].set_axis(history["id"][history["stage_name"] == name]),
-                                       check_names=False)  # fmt: skip
+        now = times[history["stage_name"] == name].set_axis(history["id"][history["stage_name"] == name])
+        pd.testing.assert_series_equal(then, now, check_names=False)
     assert history.loc[history["_fivetran_active"], "id"].is_unique
     assert (history["is_won"] == (history["stage_name"] == "Closed Won")).all()
 

@@ -228,19 +228,19 @@ def test_orders_have_the_stated_rate_loyalty_and_spending() -> None:
 
 
 def test_least_squares_recovers_the_chain() -> None:
-    z = []
+    z, spread = [], []
     for seed in range(60):
         world = simulate_chain(seed=seed, months=60)
         m, leads, sales, revenue = (world.periods[name].to_numpy(float) for name in "MLSR")
         for x, y, slope, base in ((m, leads, "a", "b"), (leads, sales, "c", "d"), (sales, revenue, "e", "f")):
             fit = stats.linregress(x, y)
-            z.append(
-                [
-                    (fit.slope - world.parameters[slope]) / fit.stderr,
-                    (fit.intercept - world.parameters[base]) / fit.intercept_stderr,
-                ]
-            )
-    z = np.array(z)
+            residual = y - world.parameters[slope] * x - world.parameters[base]
+            off = fit.slope - world.parameters[slope], fit.intercept - world.parameters[base]
+            z.append([off[0] / fit.stderr, off[1] / fit.intercept_stderr])
+            spread.append((residual**2).mean())
+    z, noise = np.array(z), np.sqrt(np.array(spread).reshape(60, 3).mean(axis=0))
+    stated = np.array(list(world.noise.values()))
+    assert (np.abs(noise - stated) < Z * stated / np.sqrt(2 * 60 * 60)).all()
     assert (np.abs(z.mean(axis=0)) < Z / np.sqrt(len(z))).all()
     assert (np.abs(z.std(axis=0) - 1) < Z / np.sqrt(2 * len(z)) + 0.03).all()  # t with 58 degrees of freedom, not normal
     assert simulate_chain(seed=1, months=3).slope == pytest.approx(80 * 0.5 * 0.8)

@@ -69,6 +69,20 @@ class SimulatedCrm:
         """Name of the outcome that ends an entity without success."""
         return self.world.lost
 
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """What ``read_crm(crm.events, mapping=crm.mapping, as_of=crm.as_of)`` needs to know about the columns."""
+        columns = {name: name for name in ("owner", "channel", "region", "amount", "currency")}
+        spec = {
+            "stages": list(self.stages),
+            "lost": [self.lost],
+            "entity": "entity",
+            "stage": "stage",
+            "at": "at",
+            "columns": columns,
+        }
+        return spec | ({"deleted": "deleted", "merged": "merged_into"} if "deleted" in self.events else {})
+
     def __repr__(self) -> str:
         spoilt = f", {sum(self.injected.values())} defects" if self.injected else ""
         people = f"{len(self.truth.outcomes):,} entities, {len(self.events):,} events{spoilt}"
