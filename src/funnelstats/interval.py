@@ -105,7 +105,7 @@ class Interval:
 
         if self.kind not in _STATSMODELS_NAME:
             raise DataError("the interval", [Problem("kind", f"{self.kind!r} is for draws, not for counts", 'use "wilson"')])
-        k, n = np.broadcast_arrays(np.asarray(count, dtype=float), np.asarray(trials, dtype=float))
+        k, n = (part.copy() for part in np.broadcast_arrays(np.asarray(count, dtype=float), np.asarray(trials, dtype=float)))
         if not np.all((k >= 0) & (k <= n) & (n >= 1)):
             raise DataError("the proportion", [Problem("count", "expected 0 <= count <= trials and trials >= 1")])
         lower, upper = proportion_confint(k, n, alpha=1 - self.prob, method=_STATSMODELS_NAME[self.kind])
