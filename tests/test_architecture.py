@@ -3,10 +3,12 @@
 import ast
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -136,7 +138,8 @@ def test_no_import_cycle():
 
 @each_module
 def test_modules_stay_small(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= 300
 
 
 @each_module
@@ -224,6 +227,25 @@ def test_lock_pins_every_requirement_with_hashes_and_no_address():
         assert canonicalize_name(wanted.name) in pins, f"make lock: {line} is not in requirements.lock"
         for version in pins[canonicalize_name(wanted.name)]:
             assert wanted.specifier.contains(version), f"make lock: {line} is pinned to {version}"
+
+
+def test_wheel_holds_notebooks_and_data(tmp_path):
+    """An unpacked wheel finds what it brings, with nothing of this checkout on the path."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "site")
+    code = "import funnelstats.bundle as b; print(b.bundled_path('data'), b.bundled_path('notebooks'), sep='\\n')"
+    alone = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=alone, check=True, capture_output=True, text=True
+    ).stdout
+    for kind, found in zip(("data", "notebooks"), said.splitlines(), strict=True):
+        assert Path(found) == tmp_path / "site" / "funnelstats" / "_bundled" / kind
+        committed = [path for path in (ROOT / kind).rglob("*") if path.is_file() and "/." not in str(path)]
+        assert committed
+        for path in committed:
+            assert (Path(found) / path.relative_to(ROOT / kind)).read_bytes() == path.read_bytes()
 
 
 def test_repository_names_no_folder_of_one_machine():

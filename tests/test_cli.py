@@ -82,6 +82,14 @@ def test_unknown_pattern_is_refused_before_anything_runs(shelf, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("data", "said"), [("none.csv", "no such file"), ("bundled:crm_secnd", "did you mean 'crm_second'?")])
+def test_missing_data_are_refused_before_anything_runs(shelf, tmp_path, data, said):
+    done = call("run", "--data", data, "--output", tmp_path / "out")
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_check_prints_what_was_read_and_the_audit():
     done = call("check", "bundled:crm_salesforce")
     log = read_crm("bundled:crm_salesforce")

@@ -6,6 +6,7 @@ Errors made on purpose are printed as they are written; a traceback is shown for
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from glob import glob
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +21,8 @@ from rich.table import Table
 from funnelstats.bundle import bundled_path
 from funnelstats.data.counts import CountsLog
 from funnelstats.data.crm import read_crm
-from funnelstats.errors import FunnelStatsError
+from funnelstats.data.datasets import dataset_card
+from funnelstats.errors import DataError, FunnelStatsError, Problem
 from funnelstats.notebooks.find import copy_notebooks, find_notebooks, read_notebook, title_of
 from funnelstats.notebooks.pages import notebook_text, write_run, write_text
 from funnelstats.notebooks.results import sentence_of
@@ -92,9 +94,21 @@ def _parameters(data: str | None, mapping: str | None, as_of: str | None) -> dic
     if mapping is not None and Path(mapping).exists():
         given["mapping"] = str(Path(mapping).resolve())
     if data is not None:
-        bundled = data.startswith("bundled:")
-        given = {"mapping": None, "as_of": None} | given | {"data": data if bundled else str(Path(data).expanduser().absolute())}
+        given = {"mapping": None, "as_of": None} | given | {"data": _located(data)}
     return given
+
+
+def _located(data: str) -> str:
+    """Check that the data are there before anything runs, and make a path independent of the working folder."""
+    if data.startswith("bundled:"):
+        dataset_card(data.removeprefix("bundled:"))
+        return data
+    path = str(Path(data).expanduser().absolute())
+    if not Path(path).exists() and not glob(path, recursive=True):
+        raise DataError(
+            data, [Problem("--data", "no such file", "give a file, a folder, a glob in quotation marks, or bundled:NAME")]
+        )
+    return path
 
 
 def _run_all(paths: list[Path], given: dict[str, Any], folder: Path) -> list[Run]:
