@@ -9,6 +9,7 @@ import pytest
 from funnelstats.data.stages import StageCounts
 from funnelstats.decisions.bottleneck import best_decile, bottleneck
 from funnelstats.decisions.fixing import value_of_fixing
+from funnelstats.decisions.league import league_table
 from funnelstats.decisions.mix import mix_and_rate
 from funnelstats.errors import DataError, UnitError
 from funnelstats.estimate import Estimate
@@ -157,3 +158,53 @@ def test_rates_of_counts_feed_the_verdict_directly():
     )
     answer = bottleneck(step_rates(counts, seed=1), benchmark={"Lead": 0.31, "Opportunity": 0.35})
     assert answer.verdict == "Opportunity"
+
+
+def owners(rate_by_owner, n=400, channels=("web",)):
+    rows = [(owner, channel, stage, entered) for owner, rate in rate_by_owner.items() for channel in channels
+            for stage, entered in (("Lead", n), ("Won", round(n * rate)))]  # fmt: skip
+    return StageCounts.of(
+        pd.DataFrame(rows, columns=["owner", "channel", "stage", "entered"]), stages=["Lead", "Won"], by=["owner", "channel"]
+    )
+
+
+def posterior(counts, seed=1, draws=8000):
+    frame = counts.stages_by("owner").frame
+    entered, won = (frame[frame["stage"] == s]["entered"].to_numpy() for s in ("Lead", "Won"))
+    values = np.random.default_rng(seed).beta(won + 0.5, entered - won + 0.5, size=(draws, len(won)))
+    return Estimate.of(values, description="won of entered", coords={"owner": list(frame["owner"].unique())})
+
+
+def test_equal_consultants_are_never_flagged_and_share_the_ranks():
+    counts = owners(dict.fromkeys("abcdef", 0.2))
+    frame = league_table(posterior(counts), counts, group="owner").frame
+    assert set(frame["verdict"]) == {"not distinguishable"}
+    assert frame["p_top"].to_numpy() == pytest.approx([0.5] * 6, abs=0.05)
+    assert frame["rank"].sum() == pytest.approx(21)
+
+
+def test_a_clear_difference_is_named_and_the_ranks_follow():
+    counts = owners({"a": 0.4, "b": 0.2, "c": 0.2, "d": 0.05})
+    frame = league_table(posterior(counts), counts, group="owner", top=1).frame
+    assert frame.index[0] == "a"
+    assert frame.loc["a", ["p_top", "verdict"]].tolist() == [1.0, "above the target"]
+    assert frame.loc["d", "verdict"] == "below the target"
+    assert (frame["rank_lower"] <= frame["rank"]).all()
+
+
+def test_who_never_met_the_common_mix_is_not_compared():
+    both = owners({"a": 0.3, "b": 0.2}, channels=("web", "fair", "phone"))
+    alone = owners({"z": 0.6}, channels=("web",))
+    counts = StageCounts.of(pd.concat([both.frame, alone.frame]), stages=["Lead", "Won"], by=["owner", "channel"])
+    frame = league_table(posterior(counts), counts, group="owner", top=1, mix=["channel"]).frame
+    assert frame.loc["z", "verdict"] == "cannot compare"
+    # web holds 1200 of 2800 entrants
+    assert frame.loc["z", "overlap"] == pytest.approx(1200 / 2800)
+    assert frame.loc["a", "overlap"] == 1.0
+
+
+def test_shrinkage_is_the_share_of_the_way_to_the_mean():
+    counts = owners({"a": 0.4, "b": 0.2})
+    pulled = Estimate.of(np.full((10, 2), [0.35, 0.25]), description="rate", coords={"owner": ["a", "b"]})
+    frame = league_table(pulled, counts, group="owner", top=1, target=0.3).frame
+    assert frame["shrinkage"].to_numpy() == pytest.approx([0.5, 0.5])
