@@ -15,7 +15,7 @@ import xarray as xr
 
 from funnelstats import units
 from funnelstats.errors import DataError, NotIdentifiedError, Problem
-from funnelstats.interval import DEFAULT, Interval
+from funnelstats.interval import DEFAULT, Interval, decimals
 
 SAMPLE_DIMS = ("chain", "draw")
 
@@ -173,10 +173,7 @@ class Estimate:
             )
         drop = self.draws.reset_coords(drop=True)
         right = right.reset_coords(drop=True) if isinstance(right, xr.DataArray) else right
-        names = (
-            self.description,
-            other.description if isinstance(other, Estimate) else f"{other:g}" if np.isscalar(other) else "array",
-        )
+        names = (self.description, other.description if isinstance(other, Estimate) else _number_name(other))
         left_name, right_name = names[::-1] if swap else names
         draws = op(right, drop) if swap else op(drop, right)
         return Estimate(draws=draws.transpose(*SAMPLE_DIMS, ...), unit=unit, interval=self.interval,
@@ -223,11 +220,20 @@ class Estimate:
             raise DataError(
                 "a sentence", [Problem("value", f"expected one number, found one for each {dims}", "pick one with .sel()")]
             )
-        spec = spec or (".1%" if not self.unit else ",.4g")
         kind = "" if self.shown.kind == "equal-tailed" else f"{str(self.shown).split()[1]} "
         unit = f" {self.unit}" if self.unit else ""
-        return (f"{self.point:{spec}}{unit} ({self.shown.percent} {kind}interval "
-                f"{self.lower:{spec}} to {self.upper:{spec}})")  # fmt: skip
+        point, lower, upper = self._written(spec)
+        return f"{point}{unit} ({self.shown.percent} {kind}interval {lower} to {upper})"
+
+    def _written(self, spec: str) -> list[str]:
+        """Point and bounds as text; without a spec, a share in per cent, anything else plain, to the digits worth printing."""
+        values = self.point, self.lower, self.upper
+        if spec:
+            return [format(value, spec) for value in values]
+        share = not self.unit and max(map(abs, values)) <= 1
+        scale, sign = (100, "%") if share else (1, "")
+        places = decimals(scale * self.lower, scale * self.upper)
+        return [f"{round(scale * value, places) + 0.0:,.{max(places, 0)}f}{sign}" for value in values]
 
     def __str__(self) -> str:
         return format(self, "") if self.draws.dims == SAMPLE_DIMS else repr(self)
@@ -274,6 +280,10 @@ class NotIdentified:
 
 def _plain(array: xr.DataArray) -> Any:
     return array if array.dims else float(array)
+
+
+def _number_name(other: Any) -> str:
+    return f"{float(other):g}" if np.ndim(other) == 0 else "array"
 
 
 def _unit(other: Any) -> str:

@@ -91,12 +91,14 @@ def value_of_fixing(
     if problems:
         raise DataError("the value of a fix", problems)
     now = rates.draws.sel(stage=stage, drop=True)
-    target = (
-        to.draws if isinstance(to, Estimate) else xr.full_like(now, float(to)) if to is not None else (now + by).clip(max=1.0)
-    )
+    if by is not None:
+        target, goal = (now + by).clip(max=1.0), f"by {by:.1%} points"
+    elif isinstance(to, Estimate):
+        target, goal = to.draws, f"to {to:.1%}"
+    else:
+        target, goal = xr.full_like(now, float(to or 0)), f"to {float(to or 0):.1%}"
     overall = rates.draws.prod("stage")
     gained = overall * (target.reset_coords(drop=True) / now - 1).clip(min=0)
-    goal = f"by {by:.1%} points" if by is not None else f"to {to:.1%}" if isinstance(to, Estimate) else f"to {float(to or 0):.1%}"
     wording = f"raising {stage} {goal}, {entrants:,.0f} entrants"
     wins = Estimate(draws=entrants * gained, unit="deal", description=f"additional wins from {wording}")
     money = (wins * amount).described(f"amounts of the additional wins from {wording}")
