@@ -109,8 +109,8 @@ def league_table(
     adjusted = draws.mean(axis=0)
     frame = frame.assign(
         adjusted=adjusted, lower=low, upper=high, shrinkage=_shrinkage(frame["raw"].to_numpy(), adjusted),
-        rank=ranks.mean(axis=0), rank_lower=rank_low, rank_upper=rank_high, p_top=(ranks <= top).mean(axis=0), p_below=(draws < held).mean(axis=0),
-        overlap=_overlap(counts, group, members, mix),
+        rank=ranks.mean(axis=0), rank_lower=rank_low, rank_upper=rank_high, p_top=(ranks <= top).mean(axis=0),
+        p_below=(draws < held).mean(axis=0), overlap=_overlap(counts, group, members, mix),
     )  # fmt: skip
     frame["verdict"] = np.select(
         [frame["overlap"] < OVERLAP, frame["p_below"] >= CLEAR, frame["p_below"] <= 1 - CLEAR],
