@@ -208,5 +208,5 @@ class EventLog:
     def _repr_html_(self) -> str:
         from html import escape
 
-        head = self.events.drop("_row", "_shape").limit(5).execute().to_html(index=False)
+        head = self.events.drop("_row", "_shape").limit(5).execute().to_html(index=False, na_rep="–")
         return f"<p>{escape(repr(self)[1:-1])}</p>{head}"
