@@ -41,9 +41,13 @@ _PUBLIC = {
     "value_of_fixing": "decisions.fixing",
     "mean_amount": "decisions.fixing",
     "mix_and_rate": "decisions.mix",
+    "league_table": "decisions.league",
     # report
     "definition_table": "report.definitions",
     "about": "report.about",
+    "plot_funnel": "report.funnel_figures",
+    "say": "report.say",
+    "publish": "report.say",
 }
 __all__ = sorted(_PUBLIC)
 
