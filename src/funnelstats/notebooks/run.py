@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import zmq
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -70,14 +69,10 @@ class Run:
 class _ThisInterpreter(AsyncKernelManager):
     """Start kernels with the running interpreter, whatever another environment has registered as ``python3``."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if zmq.has("curve"):  # a kernel says on stderr when its loopback connection is not encrypted
-            self.transport_encryption = "auto"
-
     @property
     def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(**get_kernel_dict())
+        # what a cell raises comes as a message; on stderr a kernel only talks about its sockets
+        return KernelSpec(**get_kernel_dict(extra_arguments=["--log-level=CRITICAL"]))
 
 
 def run_notebook(
