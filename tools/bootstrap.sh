@@ -11,6 +11,8 @@ log=$venv/install.log
 fingerprint() { cat pyproject.toml requirements.lock tools/bootstrap.sh | cksum; pwd; }
 
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; }
+# A folder called .venv without its pyvenv.cfg is no environment: pip would install into the Python behind it.
+is_venv() { "$1" -c 'import pip, sys; sys.exit(sys.prefix == sys.base_prefix)' >/dev/null 2>&1; }
 has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 candidates() {
@@ -53,6 +55,7 @@ with_progress() {
     total=$1; shift
     PYTHONUNBUFFERED=1 "$@" >>"$log" 2>&1 &
     pid=$!
+    trap 'kill "$pid" 2>/dev/null; echo; echo "Stopped; the same make command goes on where it stopped."; exit 130' INT TERM HUP
     seconds=0
     while kill -0 "$pid" 2>/dev/null; do
         sleep 1
@@ -77,7 +80,7 @@ failed() {
 
 if [ -f "$stamp" ] && new_enough $venv/bin/python && [ "$(cat "$stamp")" = "$(fingerprint)" ]; then exit 0; fi
 
-if ! { new_enough $venv/bin/python && $venv/bin/python -m pip --version >/dev/null 2>&1; }; then
+if ! { new_enough $venv/bin/python && is_venv $venv/bin/python; }; then
     python=$(choose)
     if [ -z "$python" ]; then explain >&2; exit 1; fi
     echo "[1/3] Making $venv with $("$python" --version) ($python)"
