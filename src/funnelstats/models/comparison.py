@@ -165,7 +165,7 @@ def compare(
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"team": ["A", "A", "B", "B"], "stage": ["Lead", "Won"] * 2, "entered": [70, 56, 80, 48]})
     >>> print(compare(StageCounts.of(frame, by=["team"]), "team", "A", "B", prob=0.95).difference)
-    20.0% (95% Newcombe interval 5.2% to 33.4%)
+    20% (95% Newcombe interval 5% to 33%)
     """
     place = _check(counts, segment, a, b, estimand, stage)
     grouped = counts.stages_by(segment)
