@@ -46,6 +46,8 @@ _PUBLIC = {
     "definition_table": "report.definitions",
     "about": "report.about",
     "plot_funnel": "report.funnel_figures",
+    "plot_cohorts": "report.cohort_figures",
+    "table": "report.plain",
     "say": "report.say",
     "publish": "report.say",
 }

@@ -1,0 +1,76 @@
+"""Show a table as it is, with as many digits as a reader needs, a dash where there is no number, and the same bytes every time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Plain:
+    """A table for reading; the numbers behind it stay in ``frame``.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What is shown. An index that only counts rows is left out.
+    digits : int
+        Decimals of floating-point columns.
+    """
+
+    frame: pd.DataFrame
+    digits: int = 3
+
+    def _text(self) -> pd.DataFrame:
+        return self.frame.apply(lambda column: column.map(lambda value: cell(value, self.digits)))
+
+    @property
+    def _index(self) -> bool:
+        return not isinstance(self.frame.index, pd.RangeIndex) and self.frame.index.dtype.kind not in "iu"
+
+    def __repr__(self) -> str:
+        return self._text().to_string(index=self._index)
+
+    def _repr_html_(self) -> str:
+        return self._text().to_html(index=self._index)
+
+
+def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[str, str]] | None = None) -> Plain:
+    """Show a frame as a table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Left as it is.
+    digits : int
+        Decimals of floating-point columns.
+    bounds : mapping of str to (str, str)
+        Column -> columns of its lower and upper bound, which are then written behind it in one cell. A column ``interval``
+        that says the same in every row moves into the header.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"stage": ["Lead"], "rate": [0.543], "low": [0.530], "high": [0.556], "interval": ["90% Wilson interval"]})
+    >>> print(table(frame, bounds={"rate": ("low", "high")}))
+    stage rate (90% Wilson interval)
+     Lead     0.543 (0.530 to 0.556)
+    """
+    shown = frame.copy()
+    kinds = list(dict.fromkeys(frame["interval"].dropna())) if bounds and "interval" in frame else []
+    for name, (low, high) in (bounds or {}).items():
+        parts = zip(frame[name], frame[low], frame[high], strict=True)
+        shown[name] = ["–" if pd.isna(point) else f"{cell(point, digits)} ({cell(below, digits)} to {cell(above, digits)})"
+                       for point, below, above in parts]  # fmt: skip
+        shown = shown.drop(columns=[low, high])
+    if len(kinds) == 1:
+        shown = shown.drop(columns="interval").rename(columns={name: f"{name} ({kinds[0]})" for name in bounds or {}})
+    return Plain(shown, digits)
+
+
+def cell(value: object, digits: int) -> str:
+    """Write one value: a dash for a missing one, thousands apart, ``digits`` decimals for a fraction."""
+    if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.{digits}f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
