@@ -47,6 +47,8 @@ _PUBLIC = {
     "about": "report.about",
     "plot_funnel": "report.funnel_figures",
     "plot_cohorts": "report.cohort_figures",
+    "funnel_table": "report.tables",
+    "cohort_table": "report.tables",
     "table": "report.plain",
     "say": "report.say",
     "publish": "report.say",

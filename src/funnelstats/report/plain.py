@@ -1,4 +1,4 @@
-"""Show a table as it is, with as many digits as a reader needs, a dash where there is no number, and the same bytes every time."""
+"""Show a table as it is: as many digits as a reader needs, a dash where there is no number, the same bytes every time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +50,8 @@ def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[st
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"stage": ["Lead"], "rate": [0.543], "low": [0.530], "high": [0.556], "interval": ["90% Wilson interval"]})
+    >>> kind = "90% Wilson interval"
+    >>> frame = pd.DataFrame({"stage": ["Lead"], "rate": [0.543], "low": [0.530], "high": [0.556], "interval": [kind]})
     >>> print(table(frame, bounds={"rate": ("low", "high")}))
     stage rate (90% Wilson interval)
      Lead     0.543 (0.530 to 0.556)
