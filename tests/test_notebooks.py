@@ -17,7 +17,8 @@ from funnelstats.notebooks import find
 from funnelstats.notebooks.find import copy_notebooks, declared_parameters, find_notebooks, read_notebook, tidy, title_of
 from funnelstats.notebooks.pages import mathml, write_run, write_text
 from funnelstats.notebooks.results import results_of, sentence_of, sha256_of
-from funnelstats.notebooks.run import RESULT_TYPE, run_notebook
+from funnelstats.notebooks.run import run_notebook
+from funnelstats.report.say import RESULT_TYPE
 
 # -- the notebooks that are committed ---------------------------------------------------------------------------------
 
@@ -242,8 +243,10 @@ def test_tidy_drops_what_changes_and_keeps_the_rest(world):
     noisy.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
     noisy.cells[1].metadata["execution"] = {"iopub.execute_input": "2026-01-01T00:00:00.000000Z"}
     widget = nbformat.v4.new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {}, "text/plain": "bar"})
-    noisy.cells[-1].outputs.append(widget)
+    thing = nbformat.v4.new_output("display_data", data={"text/plain": "<Thing object at 0x7f90de4982f0>"})
+    noisy.cells[-1].outputs += [widget, thing]
     clean = tidy(noisy)
+    assert clean.cells[-1].outputs.pop().data == {"text/plain": "<Thing object>"}
     assert clean == tidy(world["runs"][0].notebook)
     assert not re.search("papermill|iopub|widget", json.dumps({**clean, "cells": [{**c, "source": ""} for c in clean.cells]}))
     assert [cell.source for cell in clean.cells] == [cell.source for cell in noisy.cells]

@@ -16,6 +16,7 @@ from typing import Any
 from funnelstats.bundle import bundled_path
 from funnelstats.errors import DataError, Problem
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}")
 _WIDGETS = "application/vnd.jupyter.widget-view+json"
 
 
@@ -103,7 +104,7 @@ def _literal(line: ast.stmt) -> dict[str, Any]:
 
 
 def tidy(notebook: Any) -> Any:
-    """Copy an executed notebook without what changes from run to run: times, versions of the machine, widget state."""
+    """Copy an executed notebook without what changes from run to run: times, the machine's versions, addresses, widget state."""
     clean = copy.deepcopy(notebook)
     clean.metadata = type(clean.metadata)(
         kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"}, language_info={"name": "python"}
@@ -115,6 +116,8 @@ def tidy(notebook: Any) -> Any:
             del cell.metadata["tags"]
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _WIDGETS not in output.get("data", {})]
+            for data in (output.data for output in cell.outputs if "text/plain" in output.get("data", {})):
+                data["text/plain"] = _ADDRESS.sub("", data["text/plain"])
     return clean
 
 

@@ -65,19 +65,24 @@ def notebook_page(run: Run, data: dict[str, Any] | None) -> str:
     look = {"template_name": "basic", "exclude_input_prompt": True, "exclude_output_prompt": True, "exclude_anchor_links": True}
     exporter = HTMLExporter(**look)  # type: ignore[no-untyped-call]
     body, resources = exporter.from_notebook_node(_with_mathml(tidy(run.notebook)))
-    origin = ""
-    if data is not None:
-        as_of = f", observed until {data['as_of']}" if data["as_of"] else ""
-        origin = f" Data: {data['source']}{as_of}, SHA-256 <code>{(data['sha256'] or 'none: not a file')[:16]}</code>."
-    foot = f'funnelstats {version("funnelstats")}.{origin} <a href="notebooks/{run.name}.ipynb">This page as a notebook</a>'
+    foot = (
+        f'funnelstats {version("funnelstats")}. {_origin(data)} <a href="notebooks/{run.name}.ipynb">This page as a notebook</a>'
+    )
     bar = '<a href="index.html">All pages</a><label><input type="checkbox" id="code" checked> Show code</label>'
     return _page(run.title, bar=bar, body=body, foot=foot, css="".join(resources["inlining"]["css"][:1]))
+
+
+def _origin(data: dict[str, Any] | None) -> str:
+    if data is None:
+        return ""
+    until = f", observed until {data['as_of']}" if data["as_of"] else ""
+    return f"Data: {escape(data['source'])}{until}, SHA-256 <code>{(data['sha256'] or 'none: not a file')[:16]}</code>."
 
 
 def index_page(report: dict[str, Any]) -> str:
     """The page that leads to the others, the headline on top."""
     headline = report["headline"]
-    said = f'<p class="headline">{escape(sentence_of(headline))}</p>' if headline else ""
+    said = f'<p class="headline">{escape(sentence_of(headline))}</p><p>{_origin(headline["data"])}</p>' if headline else ""
     rows = []
     for row in report["notebooks"]:
         found = [result for result in report["results"] if result["notebook"] == row["name"]]

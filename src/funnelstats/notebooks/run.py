@@ -14,8 +14,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from funnelstats.notebooks.find import declared_parameters, read_notebook, title_of
-
-RESULT_TYPE = "application/vnd.funnelstats.result+json"
+from funnelstats.report.say import RESULT_TYPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
