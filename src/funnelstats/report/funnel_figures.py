@@ -52,8 +52,7 @@ def plot_funnel(counts: StageCounts, *, interval: Interval = WILSON) -> Chart:
 # -- one funnel --------------------------------------------------------------------------------------------------
 def _single(counts: StageCounts, table: pd.DataFrame) -> Chart:
     names = [wrapped(name, 16) for name in counts.stages]
-    lines = sum(max(name.count("\n") + 1, 1.6) for name in names)
-    figure = new_figure(height=1.5 + 0.33 * lines)
+    figure = new_figure(height=1.5 + len(names) * max(0.53, 0.1 + 0.19 * _lines(names)))
     bars, rates = figure.subplots(1, 2, sharey=True, width_ratios=(5, 4))
     places = np.arange(len(table))
     _stack(bars, places, table, 1)
@@ -98,13 +97,16 @@ def _panels(counts: StageCounts, table: pd.DataFrame) -> Chart:
     columns = 1 if len(shown) == 1 else 2
     rows = -(-len(shown) // columns)
     labels = [wrapped(name, 14) for name in counts.stages]
-    figure = new_figure(height=1.3 + rows * (0.45 + 0.27 * len(labels)))
+    titles = [wrapped(f"{name}, n = {sizes[name]:,}", 30) for name in shown]
+    panel = 0.25 + 0.2 * _lines(titles) + len(labels) * max(0.27, 0.08 + 0.17 * _lines(labels))
+    figure = new_figure(height=1.3 + rows * panel)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     places = np.arange(len(labels))
-    for axes, name in zip(grid, shown, strict=False):
+    for axes, name, title in zip(grid, shown, titles, strict=False):
         part = table[names == name]
         _stack(axes, places, part, max(int(sizes[name]), 1))
-        _panel_text(axes, places, part, name)
+        _panel_text(axes, places, part)
+        axes.set_title(title, fontsize=10.5)
         axes.set(yticks=places, yticklabels=labels, ylim=(len(labels) - 0.4, -0.6), xlim=(0, 1.68), xticks=[0, 0.5, 1])
         axes.set_xticklabels(["0", "50%", "100%"], fontsize=9)
         axes.tick_params(left=False, labelsize=10)
@@ -118,7 +120,7 @@ def _panels(counts: StageCounts, table: pd.DataFrame) -> Chart:
     return Chart(figure, alt_text(counts, table[names.isin(shown)]) + more)
 
 
-def _panel_text(axes: Any, places: np.ndarray, part: pd.DataFrame, name: str) -> None:
+def _panel_text(axes: Any, places: np.ndarray, part: pd.DataFrame) -> None:
     for place, row in zip(places, part.to_dict("records"), strict=True):
         kind = "from_start" if place == places[-1] else "step"
         if pd.isna(row[f"{kind}_rate"]):
@@ -127,7 +129,6 @@ def _panel_text(axes: Any, places: np.ndarray, part: pd.DataFrame, name: str) ->
             mark = "*" if row["immature_path" if kind == "from_start" else "immature"] else ""
             text = rate_text(row, kind) + mark
         axes.annotate(text, (1.03, place), va="center", fontsize=9.5, weight="bold" if kind == "from_start" else "normal")
-    axes.set_title(wrapped(f"{name}, n = {int(part['entered_first'].iloc[0]):,}", 30), fontsize=10.5)
 
 
 # -- what both share ---------------------------------------------------------------------------------------------
@@ -142,6 +143,10 @@ def _stack(axes: Any, places: np.ndarray, table: pd.DataFrame, whole: int) -> No
         look = {"edgecolor": OPEN if hatch else colour, "lw": 0.8 if hatch else 0, "hatch": hatch, "color": colour}
         axes.barh(places[some], size[some] / whole, left=left[some] / whole, height=0.62, **look)
         left += size
+
+
+def _lines(texts: list[str]) -> int:
+    return max(text.count("\n") + 1 for text in texts)
 
 
 def _key() -> tuple[list[Any], list[str]]:

@@ -35,7 +35,7 @@ def funnel_table(counts: StageCounts, *, interval: Interval = WILSON) -> Any:
     Examples
     --------
     >>> html = funnel_table(StageCounts.of({"Lead": 200, "Opportunity": 50, "Won": 12})).as_raw_html()
-    >>> "25.0%" in html, "90% Wilson interval in brackets" in html
+    >>> "25%" in html, "90% Wilson interval in brackets" in html
     (True, True)
     """
     table = rate_table(counts, interval=interval)
@@ -47,7 +47,8 @@ def funnel_table(counts: StageCounts, *, interval: Interval = WILSON) -> Any:
     if counts.by:
         cells["segment"] = table[list(counts.by)].astype(str).agg(" | ".join, axis=1)
     head = {"stage": "Stage", **_COUNTS, "step": "Advanced, of those who entered the stage",
-            "from_start": f"Entered, of all who entered {counts.stages[0]}", "decided": "Advanced, of those decided"}  # fmt: skip
+            "from_start": f"Entered, of all who entered {counts.stages[0]}",
+            "decided": "Advanced, of those decided (win rate)"}  # fmt: skip
     title = f"Funnel from {counts.stages[0]} to {counts.stages[-1]}"
     return _styled(cells, head, title, counts, table, named="stage", numbers=[*_COUNTS, "step", "from_start", "decided"])
 
