@@ -6,7 +6,7 @@ UV ?= uv
 ARGS ?=
 export PYTHON
 
-.PHONY: help setup run run-second test check notebooks docs lab lock bench clean
+.PHONY: help setup run run-second test check notebooks docs inventory lab lock bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ notebooks: setup ## Run the notebooks in place, with outputs fit to be committed
 docs: setup ## Build the documentation into build/docs
 	@$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
 	@echo "Open build/docs/index.html"
+
+inventory: setup ## Write the list of modules in docs/architecture.md anew from their docstrings
+	@$(BIN)/python tools/inventory.py
 
 lab: setup ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks

@@ -1,0 +1,42 @@
+"""Write the inventory of docs/architecture.md anew: one line for each module, with what its docstring says it answers."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "funnelstats"
+PAGE = ROOT / "docs" / "architecture.md"
+HEADING = "## Inventory\n"
+TITLES = {
+    "": "Leaves and doors",
+    "data": "`data/`: what was observed",
+    "distributions": "`distributions/`: what could have produced it",
+    "inference": "`inference/`: how draws are obtained",
+    "models": "`models/`: the two joined",
+    "decisions": "`decisions/`: what follows",
+    "report": "`report/`: how to say it",
+    "notebooks": "`notebooks/`: the notebooks as programs",
+}
+
+
+def inventory() -> str:
+    """Return the tables, folder by folder."""
+    rows: dict[str, list[str]] = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        relative = path.relative_to(SOURCE)
+        if path.name == "__init__.py" and len(relative.parts) > 1:
+            continue
+        said = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+        said = " ".join(said.split()).replace("``", "`").replace("|", "\\|")
+        rows.setdefault(relative.parts[0] if len(relative.parts) > 1 else "", []).append(f"| `{relative.as_posix()}` | {said} |")
+    tables = [
+        f"### {TITLES[name]}\n\n| module | what it answers |\n|---|---|\n" + "\n".join(rows[name])
+        for name in TITLES
+        if name in rows
+    ]
+    return "\n\n".join(tables) + "\n"
+
+
+if __name__ == "__main__":
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(text[: text.index(HEADING) + len(HEADING)] + "\n" + inventory(), encoding="utf-8")
