@@ -1,6 +1,7 @@
 """Write the inventory of docs/architecture.md anew: one line for each module, with what its docstring says it answers."""
 
 import ast
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,10 +20,17 @@ TITLES = {
 }
 
 
+def modules() -> list[Path]:
+    """Return the modules that git knows; all of them where there is no git."""
+    listed = subprocess.run(["git", "ls-files", "-z", "src"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    known = {ROOT / name for name in filter(None, listed.split("\0"))}
+    return [path for path in sorted(SOURCE.rglob("*.py")) if not known or path in known]
+
+
 def inventory() -> str:
     """Return the tables, folder by folder."""
     rows: dict[str, list[str]] = {}
-    for path in sorted(SOURCE.rglob("*.py")):
+    for path in modules():
         relative = path.relative_to(SOURCE)
         if path.name == "__init__.py" and len(relative.parts) > 1:
             continue
