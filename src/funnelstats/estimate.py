@@ -5,8 +5,10 @@ then never mistaken for the product of means.
 """
 
 import operator
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from html import escape
 from typing import Any, Self
 
 import numpy as np
@@ -65,8 +67,9 @@ class Estimate:
         problems = []
         if self.draws.dims[:2] != SAMPLE_DIMS:
             problems.append(Problem("draws", f"expected dims that begin with {SAMPLE_DIMS}, found {self.draws.dims}"))
-        if not bool(np.isfinite(self.draws).all()):
-            problems.append(Problem("draws", "expected finite numbers, found nan or infinity", "return NotIdentified(reason)"))
+        if not self.draws.size or not bool(np.isfinite(self.draws).all()):
+            found = "expected finite numbers, found nan or infinity" if self.draws.size else "expected some, found none"
+            problems.append(Problem("draws", found, "return NotIdentified(reason)"))
         if not self.description:
             problems.append(Problem("description", "expected the estimand in words, found nothing"))
         if problems:
@@ -88,7 +91,7 @@ class Estimate:
         coords : mapping of str to sequence, optional
             Dimension name to labels.
         """
-        array = np.asarray(values, dtype=float)[None]
+        array = np.array(values, dtype=float)[None]  # a copy: what happens to ``values`` later is not our number
         coords = dict(coords or {})
         return cls(draws=xr.DataArray(array, dims=(*SAMPLE_DIMS, *coords), coords=coords), unit=unit,
                    description=description, interval=interval)  # fmt: skip
@@ -122,9 +125,9 @@ class Estimate:
     def _bounds(self) -> tuple[xr.DataArray, xr.DataArray]:
         if self.closed_form:
             return self.closed_form.lower, self.closed_form.upper
-        flat = self.draws.stack(sample=SAMPLE_DIMS)
+        flat = self.draws.stack(sample=SAMPLE_DIMS).transpose(..., "sample")
         labels = flat.isel(sample=0, drop=True)
-        lower, upper = self.interval.of(flat.transpose(..., "sample").values)
+        lower, upper = self.interval.of(flat.values)
         return labels.copy(data=lower), labels.copy(data=upper)
 
     def with_interval(self, *, prob: float | None = None, kind: Any = None) -> Self:
@@ -135,13 +138,13 @@ class Estimate:
     def sel(self, **labels: Hashable) -> Self:
         """Pick labels by name, such as ``stage="Lead"``."""
         for dim, label in labels.items():
-            known = list(self.draws.coords[dim].values) if dim in self.draws.coords else []
+            known = self.draws.coords[dim].values.tolist() if dim in self.draws.coords else []
             if label not in known:
                 raise DataError(f"{self.description!r}", [Problem(dim, f"expected one of {known}, found {label!r}")])
         form = self.closed_form
         picked = form and ClosedForm(form.point.sel(labels), form.lower.sel(labels), form.upper.sel(labels), form.interval)
-        where = ", ".join(map(str, labels.values()))
-        return replace(self, draws=self.draws.sel(labels), closed_form=picked, description=f"{self.description}, {where}")
+        return replace(self, draws=self.draws.sel(labels), closed_form=picked,
+                       description=", ".join(map(str, (self.description, *labels.values()))))  # fmt: skip
 
     def described(self, description: str) -> Self:
         """The same number under a new description of the estimand."""
@@ -156,28 +159,20 @@ class Estimate:
         lower, upper = self._bounds()
         point = self.closed_form.point if self.closed_form else self.draws.mean(SAMPLE_DIMS)
         parts = {"mean": point, "sd": self.draws.std(SAMPLE_DIMS, ddof=1), "lower": lower, "upper": upper}
-        if not point.dims:
-            frame = pd.DataFrame({name: [float(part)] for name, part in parts.items()}, index=[self.description])
-        else:
-            columns = {name: part.to_series() if part.dims else part for name, part in parts.items()}
-            frame = pd.DataFrame(columns)
+        columns: Any = {name: part.to_series() if part.dims else [float(part)] for name, part in parts.items()}
+        frame = pd.DataFrame(columns, index=None if point.dims else [self.description])
         return frame.assign(interval=str(self.shown), unit=self.unit)
 
     # -- arithmetic ---------------------------------------------------------------------------------------------
     def _combine(self, other: Any, op: Callable[[Any, Any], Any], unit: str, sign: str, *, swap: bool = False) -> "Estimate":
-        right = other.draws if isinstance(other, Estimate) else other
-        if isinstance(other, Estimate) and any(self.draws.sizes[d] != right.sizes[d] for d in SAMPLE_DIMS):
-            found = f"{dict(self.draws.sizes)} and {dict(right.sizes)}"
-            raise DataError(
-                "arithmetic on draws", [Problem("draws", f"expected equal numbers of chains and draws, found {found}")]
-            )
-        drop = self.draws.reset_coords(drop=True)
-        right = right.reset_coords(drop=True) if isinstance(right, xr.DataArray) else right
-        names = (self.description, other.description if isinstance(other, Estimate) else _number_name(other))
-        left_name, right_name = names[::-1] if swap else names
-        draws = op(right, drop) if swap else op(drop, right)
-        return Estimate(draws=draws.transpose(*SAMPLE_DIMS, ...), unit=unit, interval=self.interval,
-                        description=f"({left_name}) {sign} ({right_name})")  # fmt: skip
+        left, right = _bare(self.draws), _bare(other.draws if isinstance(other, Estimate) else other)
+        if problems := [*_mismatches(left, right)]:
+            raise DataError("arithmetic on draws", problems)
+        first, second = (_name(other), self.description) if swap else (self.description, _name(other))
+        draws = (op(right, left) if swap else op(left, right)).transpose(*SAMPLE_DIMS, ...)
+        return Estimate(draws=draws, unit=unit, interval=self.interval, description=f"({first}) {sign} ({second})")
+
+    __array_ufunc__ = None  # an array on the left leaves the arithmetic to the estimate, and is no array of estimates
 
     def __add__(self, other: Any) -> "Estimate":
         return self._combine(other, operator.add, units.same(self.unit, _unit(other), doing="add"), "+")
@@ -200,26 +195,23 @@ class Estimate:
     def __neg__(self) -> "Estimate":
         return replace(self, draws=-self.draws, closed_form=None, description=f"-({self.description})")
 
-    __radd__ = __add__
-    __rmul__ = __mul__
+    __radd__, __rmul__ = __add__, __mul__
 
     def sum(self, dim: str) -> "Estimate":
         """Total over a label dimension, draw by draw."""
         return replace(self, draws=self.draws.sum(dim), closed_form=None, description=f"sum over {dim} of {self.description}")
 
     def prod(self, dim: str) -> "Estimate":
-        """Product over a label dimension, draw by draw."""
-        return replace(
-            self, draws=self.draws.prod(dim), closed_form=None, description=f"product over {dim} of {self.description}"
-        )
+        """Product over a label dimension, draw by draw; the unit is multiplied as well."""
+        unit = reduce(units.multiply, [self.unit] * self.draws.sizes[dim])
+        description = f"product over {dim} of {self.description}"
+        return replace(self, draws=self.draws.prod(dim), closed_form=None, unit=unit, description=description)
 
     # -- showing ------------------------------------------------------------------------------------------------
     def __format__(self, spec: str) -> str:
         if self.draws.dims != SAMPLE_DIMS:
-            dims = ", ".join(map(str, self.draws.dims[2:]))
-            raise DataError(
-                "a sentence", [Problem("value", f"expected one number, found one for each {dims}", "pick one with .sel()")]
-            )
+            found = f"expected one number, found one for each {', '.join(map(str, self.draws.dims[2:]))}"
+            raise DataError("a sentence", [Problem("value", found, "pick one with .sel()")])
         kind = "" if self.shown.kind == "equal-tailed" else f"{str(self.shown).split()[1]} "
         unit = f" {self.unit}" if self.unit else ""
         point, lower, upper = self._written(spec)
@@ -227,11 +219,10 @@ class Estimate:
 
     def _written(self, spec: str) -> list[str]:
         """Point and bounds as text; without a spec, a share in per cent, anything else plain, to the digits worth printing."""
-        values = self.point, self.lower, self.upper
         if spec:
-            return [format(value, spec) for value in values]
-        share = not self.unit and max(map(abs, values)) <= 1
-        scale, sign = (100, "%") if share else (1, "")
+            return [format(value, spec) for value in (self.point, self.lower, self.upper)]
+        values = self.point, self.lower, self.upper
+        scale, sign = (100, "%") if not self.unit and max(map(abs, values)) <= 1 else (1, "")
         places = decimals(scale * self.lower, scale * self.upper)
         return [f"{round(scale * value, places) + 0.0:,.{max(places, 0)}f}{sign}" for value in values]
 
@@ -239,13 +230,10 @@ class Estimate:
         return format(self, "") if self.draws.dims == SAMPLE_DIMS else repr(self)
 
     def __repr__(self) -> str:
-        if self.draws.dims == SAMPLE_DIMS:
-            return f"<Estimate {self.description}: {self}>"
-        return f"<Estimate {self.description}, {self.shown}>\n{self.to_frame()}"
+        one = self.draws.dims == SAMPLE_DIMS
+        return f"<Estimate {self.description}" + (f": {self}>" if one else f", {self.shown}>\n{self.to_frame()}")
 
     def _repr_html_(self) -> str:
-        from html import escape
-
         return f"<p><b>{escape(self.description)}</b></p>{self.to_frame().to_html(float_format='{:.4g}'.format)}"
 
 
@@ -265,10 +253,11 @@ class NotIdentified:
     description: str
     reason: str
 
-    def _refuse(self, *_: Any) -> Any:
+    def _refuse(self, *_: Any, **__: Any) -> Any:
         raise NotIdentifiedError(f"{self.description} is not identified: {self.reason}")
 
     point = lower = upper = sd = draws = property(_refuse)
+    sel = sum = prod = probability = to_frame = with_interval = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = __float__ = _refuse
 
     def __format__(self, spec: str) -> str:
@@ -282,11 +271,30 @@ def _plain(array: xr.DataArray) -> Any:
     return array if array.dims else float(array)
 
 
-def _number_name(other: Any) -> str:
-    return f"{float(other):g}" if np.ndim(other) == 0 else "array"
+def _bare(array: Any) -> Any:
+    """Without the coordinates that name no label, which would be matched as if they did."""
+    return array.reset_coords(drop=True).drop_vars(SAMPLE_DIMS, errors="ignore") if isinstance(array, xr.DataArray) else array
+
+
+def _mismatches(left: xr.DataArray, right: Any) -> Iterator[Problem]:
+    """Why two operands cannot be joined draw by draw and label by label; a label must not get lost on the way."""
+    if not isinstance(right, xr.DataArray):
+        if np.ndim(right) and np.shape(right) != left.shape[2:]:
+            found = f"expected a number, or an array of shape {left.shape[2:]}, found shape {np.shape(right)}"
+            yield Problem("array", found, "use an xarray.DataArray that names its labels")
+        return
+    for dim in set(left.dims) & set(right.dims):
+        if dim in SAMPLE_DIMS and left.sizes[dim] != right.sizes[dim]:
+            yield Problem("draws", f"expected equal numbers of {dim}s, found {left.sizes[dim]} and {right.sizes[dim]}")
+        elif odd := sorted({str(label) for label in set(left[dim].values) ^ set(right[dim].values)}):
+            yield Problem(str(dim), f"expected the same labels on both sides, found only on one: {', '.join(odd[:5])}")
+
+
+def _name(other: Any) -> str:
+    return other.description if isinstance(other, Estimate) else f"{float(other):g}" if np.ndim(other) == 0 else "array"
 
 
 def _unit(other: Any) -> str:
     if isinstance(other, NotIdentified):
-        raise NotIdentifiedError(f"{other.description} is not identified: {other.reason}")
+        other._refuse()
     return other.unit if isinstance(other, Estimate) else ""
