@@ -142,6 +142,14 @@ def test_decided_rate_counts_losses_of_every_stage():
     assert rate.draws.mean().item() == pytest.approx(12.5 / 61, abs=0.005)
 
 
+def test_the_table_tells_a_rate_of_the_decided_from_a_rate_of_all():
+    row = rate_table(funnel((100, 60, 20, 12, 28))).set_index("stage").loc["Lead"]
+    assert (row["step_rate"], row["decided_rate"]) == (60 / 100, 60 / 80)
+    assert (row["step_of"], row["decided_of"]) == ("entered Lead", "advanced or lost from Lead")
+    bounds = Interval(kind="wilson").of_counts(60, 80)
+    assert (row["decided_lower"], row["decided_upper"]) == bounds
+
+
 def test_the_same_counts_give_the_same_draws_and_other_counts_give_independent_ones():
     first, again = funnel((400, 200, 200, 50, 150)), funnel((400, 200, 200, 50, 150))
     other = funnel((400, 200, 200, 51, 149))
@@ -253,6 +261,14 @@ def test_too_few_are_not_compared_and_a_ratio_to_none_has_a_reason():
     assert "nobody of s1 got there" in found.table().loc[3, "of"]
 
 
+def test_a_comparison_of_a_stage_on_the_way_counts_who_reached_it():
+    counts = funnel((400, 200, 200, 90, 110), (300, 100, 200, 20, 80))
+    found = compare(counts, "owner", "s0", "s1", stage="Demo")
+    assert (found.wins, found.trials) == ((200, 100), (400, 300))
+    assert found.rates[0].draws.mean().item() == pytest.approx(200 / 400, abs=0.005)
+    assert found.difference.draws.mean().item() == pytest.approx(200 / 400 - 100 / 300, abs=0.005)
+
+
 def test_a_comparison_of_survivors_and_of_unequal_age_says_so():
     old = funnel((400, 200, 200, 90, 110), (300, 100, 200, 20, 80))
     step = compare(old, "owner", "s0", "s1", estimand="step", stage="Demo")
@@ -263,6 +279,8 @@ def test_a_comparison_of_survivors_and_of_unequal_age_says_so():
     with pytest.warns(ImmatureWarning):
         found = compare(young, "owner", "s0", "s1")
     assert found.cautions == ("s1 is immature and s0 is not, so the comparison is biased against s1",)
+    with pytest.warns(ImmatureWarning):
+        assert "biased against s1" in compare(young, "owner", "s1", "s0").cautions[0]
     assert "so far" in found.estimand
     with warnings.catch_warnings():
         warnings.simplefilter("error")
