@@ -1,0 +1,221 @@
+"""Who bought how often, when last, for how long observed, and for how much? One row per customer: what models of buying need.
+
+``frequency`` counts repeat purchases, ``recency`` is the time from the first to the last purchase (not the time since), ``T`` the
+time from the first purchase to the end of observation, ``monetary_value`` the mean value of repeat purchases.  The time unit is
+part of the data, so that weeks are never read as days.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from funnelstats.distributions.histories import Histories
+from funnelstats.errors import DataError, Problem
+from funnelstats.window import DAYS_PER, ObservationWindow, Unit
+
+#: Rounding of dates to days and of days to units: times closer than this are equal.
+TOUCH = 1e-6
+_COLUMNS = ("frequency", "recency", "T", "monetary_value", "weight")
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Customers:
+    """Purchase histories summed up.
+
+    Parameters
+    ----------
+    frequency : ndarray of int, shape (n_rows,)
+        Repeat purchases: days with a purchase, minus one.
+    recency, T : ndarray, shape (n_rows,)
+        First to last purchase; first purchase to end of observation. In ``unit``.
+    monetary_value : ndarray, shape (n_rows,)
+        Mean value of repeat purchases; nan where there are none or no amounts are known.
+    weight : ndarray of int, shape (n_rows,)
+        How many customers a row stands for.
+    unit : {"day", "week", "month", "year"}
+        Of every time.
+    label : ndarray of str or None
+        Name of each customer, where a row is one customer.
+    later_frequency, later_value : ndarray or None
+        Purchases and their total value within ``later`` after the end of observation: what was held out.
+    later : float
+        Length of that time, in ``unit``; 0 where nothing was held out.
+    window : ObservationWindow, optional
+    currency, source, note : str
+        ISO code; where the data come from; what was left out, and by which rule.
+
+    Raises
+    ------
+    DataError
+        Every violation at once: recency above T, negative counts, purchases without a recency, times that are no numbers.
+    """
+
+    frequency: np.ndarray
+    recency: np.ndarray
+    T: np.ndarray
+    monetary_value: np.ndarray
+    weight: np.ndarray
+    unit: Unit
+    label: np.ndarray | None = None
+    later_frequency: np.ndarray | None = None
+    later_value: np.ndarray | None = None
+    later: float = 0.0
+    window: ObservationWindow | None = None
+    currency: str = ""
+    source: str = "customers"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        problems = list(_violations(self))
+        if problems:
+            raise DataError(f"{self.source} ({len(np.atleast_1d(self.frequency)):,} rows)", problems)
+        whole = ("frequency", "weight", "later_frequency")
+        for name in (*_COLUMNS, "later_frequency", "later_value"):
+            if getattr(self, name) is not None:
+                own = np.array(getattr(self, name), dtype=np.int64 if name in whole else float)
+                own.setflags(write=False)
+                object.__setattr__(self, name, own)  # a private copy that nobody can write to
+
+    @classmethod
+    def of(
+        cls, frequency: Any, recency: Any, T: Any, *, unit: Unit, monetary_value: Any = None, weight: Any = None,
+        label: Sequence[Any] | None = None, window: ObservationWindow | None = None, currency: str = "",
+        source: str = "customers",
+    ) -> Self:  # fmt: skip
+        """Build from columns, such as a summary made elsewhere.
+
+        Parameters
+        ----------
+        frequency, recency, T, monetary_value, weight
+            As for the class; ``T`` may be one number for all. Values of customers who never came back are dropped.
+        unit : {"day", "week", "month", "year"}
+            Of recency and T; it must be said, since nothing in a number says so.
+        label, window, currency, source
+            As for the class.
+
+        Examples
+        --------
+        >>> Customers.of([0, 2], [0, 30.43], [38.86, 38.86], unit="week", monetary_value=[0, 22.35])
+        <Customers of customers: 2 customers, 1 of them with repeat purchases; T up to 38.86 weeks>
+        """
+        frequency, recency = np.atleast_1d(np.asarray(frequency)), np.atleast_1d(np.asarray(recency))
+        T = np.broadcast_to(np.asarray(T), frequency.shape) if np.ndim(T) == 0 else np.asarray(T)
+        value = np.full(frequency.shape, np.nan) if monetary_value is None else np.asarray(monetary_value, dtype=float)
+        if value.shape == frequency.shape:
+            value = np.where(frequency > 0, value, np.nan)
+        count = np.ones(frequency.shape, dtype=np.int64) if weight is None else np.asarray(weight)
+        problems = list(_wrong_unit(frequency, recency, T, unit, window))
+        if problems:
+            raise DataError(f"{source} ({len(frequency):,} rows)", problems)
+        names = None if label is None else np.asarray([str(one) for one in label], dtype=object)
+        return cls(frequency=frequency, recency=recency, T=T, monetary_value=value, weight=count, unit=unit, label=names,
+                   window=window, currency=currency, source=source)  # fmt: skip
+
+    # -- reading -------------------------------------------------------------------------------------------------
+    @property
+    def n(self) -> int:
+        """Number of customers."""
+        return int(self.weight.sum())
+
+    @property
+    def repeaters(self) -> int:
+        """How many of them bought more than once."""
+        return int(self.weight[self.frequency > 0].sum())
+
+    @property
+    def names(self) -> np.ndarray:
+        """Label of each row; its number, from 1, where the rows have none."""
+        return np.arange(1, len(self.frequency) + 1).astype(str) if self.label is None else self.label
+
+    @property
+    def time_since_last(self) -> np.ndarray:
+        """Time since the last purchase, T - recency: what RFM scores call recency."""
+        return np.asarray(self.T - self.recency)
+
+    def histories(self) -> Histories:
+        """Return the distinct rows with their weights; ``histories.row`` leads from each row here to its own."""
+        return Histories.of(self.frequency, self.recency, self.T, weight=self.weight)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per customer, indexed by name, with the columns known from lifetimes and pymc-marketing."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        if self.later_frequency is not None:
+            columns |= {"later_frequency": self.later_frequency}
+            columns |= {} if self.later_value is None else {"later_value": self.later_value}
+        return pd.DataFrame(columns, index=pd.Index(self.names, name="customer"))
+
+    def select(self, keep: Any) -> Self:
+        """Return some of the rows, by a mask or by their places."""
+        picked = {name: getattr(self, name)[keep] for name in (*_COLUMNS, "label", "later_frequency", "later_value")
+                  if getattr(self, name) is not None}  # fmt: skip
+        return replace(self, **picked)
+
+    def in_unit(self, unit: Unit) -> Self:
+        """Return the same histories measured in another unit of time."""
+        ratio = DAYS_PER[self.unit] / DAYS_PER[unit]
+        return replace(self, recency=self.recency * ratio, T=self.T * ratio, later=self.later * ratio, unit=unit)
+
+    def __repr__(self) -> str:
+        after = f"; {self.later:g} {self.unit}s held out" if self.later else ""
+        note = f"; {self.note}" if self.note else ""
+        return (f"<Customers of {self.source}: {self.n:,} customers, {self.repeaters:,} of them with repeat purchases; "
+                f"T up to {self.T.max():.4g} {self.unit}s{after}{note}>")  # fmt: skip
+
+
+def _violations(c: Customers) -> Iterator[Problem]:
+    parts = {name: getattr(c, name) for name in (*_COLUMNS, "label", "later_frequency", "later_value")}
+    shapes = {name: np.shape(part) for name, part in parts.items() if part is not None}
+    if len(set(shapes.values())) > 1 or len(np.shape(c.frequency)) != 1:
+        yield Problem(", ".join(shapes), f"expected one of each for every customer, found shapes {sorted(set(shapes.values()))}")
+        return
+    if not len(c.frequency):
+        yield Problem("customers", "expected at least one, found none")
+        return
+    if c.unit not in DAYS_PER:
+        yield Problem("unit", f"expected one of {', '.join(DAYS_PER)}, found {c.unit!r}")
+    for name in ("frequency", "recency", "T", "weight"):
+        if parts[name].dtype.kind not in "iuf" or not np.all(np.isfinite(parts[name])):
+            yield Problem(name, "expected a number in every row, found something else", "leave customers with unknown dates out")
+            return
+    x, t_x, T = c.frequency, c.recency, c.T
+    rows = [
+        ("frequency", (x < 0) | (x != np.floor(x)), "expected whole numbers of at least 0", "it counts repeat purchases"),
+        ("recency", t_x < 0, "expected at least 0", "it is the time from the first to the last purchase"),
+        ("T", T < 0, "expected at least 0", "the first purchase is after the end of observation"),
+        ("recency", t_x > T + TOUCH, "expected no more than T", "it runs from first to last purchase, not since the last"),
+        ("recency", (x > 0) & (t_x <= 0), "expected above 0 where there are repeat purchases", "merge purchases of one day"),
+        ("recency", (x == 0) & (t_x > 0), "expected 0 where there is no repeat purchase", "frequency leaves out the first"),
+        ("weight", (c.weight < 1) | (c.weight != np.floor(c.weight)), "expected whole numbers of at least 1", ""),
+        ("monetary_value", c.monetary_value < 0, "expected at least 0", "returns are no purchases; take them off elsewhere"),
+    ]  # fmt: skip
+    for name, bad, expected, fix in rows:
+        yield from _listed(c, name, bad, expected, fix)
+
+
+def _listed(c: Customers, name: str, bad: np.ndarray, expected: str, fix: str) -> Iterator[Problem]:
+    places = np.flatnonzero(bad)
+    if len(places):
+        first = int(places[0])
+        shown = f"{getattr(c, name)[first]:g}" + (f" with T {c.T[first]:g}" if name == "recency" else "")
+        yield Problem(name, f"{expected}, found {shown} for customer {c.names[first]} ({len(places):,} such rows)", fix)
+
+
+def _wrong_unit(x: Any, t_x: Any, T: Any, unit: str, window: ObservationWindow | None) -> Iterator[Problem]:
+    """Times that cannot be in the unit they are said to be in."""
+    if unit not in DAYS_PER or any(np.asarray(part).dtype.kind not in "iuf" for part in (x, t_x, T)):
+        return
+    if window is not None and window.unit != unit:
+        yield Problem("unit", f"expected the window's unit {window.unit!r}, found {unit!r}")
+        return
+    if window is not None and window.start is not None and len(T) and np.max(T) > window.age(window.start) + 1:
+        found = f"expected at most {window.age(window.start):.4g} {unit}s, as long as the window, found {np.max(T):g}"
+        yield Problem("T", found, "are these days?" if unit != "day" else "")
+    part = np.concatenate([np.ravel(t_x), np.ravel(T)]).astype(float)
+    part = part[np.isfinite(part)]
+    sevenths = np.abs(part * 7 - np.round(part * 7)) < 0.05
+    if unit == "day" and len(part) and not np.all(part == np.floor(part)) and np.all(sevenths):
+        found = f"expected whole days, found sevenths such as {part[part != np.floor(part)][0]:.2f}: these are weeks"
+        yield Problem("recency, T", found, 'say unit="week"')
