@@ -88,7 +88,8 @@ def _tree(links: tuple[Equation, ...], beta: np.ndarray, sigma: np.ndarray, corr
 
 def _estimate_group(joint: Joint, covariance: np.ndarray) -> xr.Dataset:
     names = list(joint.names)
-    return xr.Dataset({"point": ("coefficient", joint.point), "covariance": (("coefficient", "other_coefficient"), covariance)},
+    return xr.Dataset({"point": ("coefficient", joint.point), "covariance": (("coefficient", "other_coefficient"), covariance),
+                       "stretch": ((), joint.stretch or 1.0)},
                       coords={"coefficient": names, "other_coefficient": names})  # fmt: skip
 
 
