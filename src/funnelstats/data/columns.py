@@ -1,12 +1,16 @@
-"""Find the column that is meant, whatever case, spaces or underscores the source spells it with."""
+"""Which column is meant, whatever case, blanks or underscores the source spells it with?"""
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from funnelstats.data.mapping import Table
+from funnelstats.data.table import Table
+from funnelstats.data.table import nearest as nearest
 from funnelstats.errors import Problem
+
+_SINGLE = ("entity", "stage", "at", "deleted", "merged", "link")
 
 
 def find(wanted: str, columns: Sequence[str]) -> str | None:
@@ -24,11 +28,8 @@ def find(wanted: str, columns: Sequence[str]) -> str | None:
     >>> find("_fivetran_start|created_date", ["Id", "CreatedDate"])
     'CreatedDate'
     """
-    exact = wanted.removesuffix("?")
-    if exact in columns:
-        return exact
-    folded = {_fold(name): name for name in reversed(columns)}
-    return next((folded[_fold(name)] for name in exact.split("|") if _fold(name) in folded), None)
+    found = _candidates(wanted, columns)
+    return found[0] if found else None
 
 
 def resolve(table: Table, columns: Sequence[str]) -> tuple[Table, list[Problem]]:
@@ -39,38 +40,59 @@ def resolve(table: Table, columns: Sequence[str]) -> tuple[Table, list[Problem]]
     table : Table
         With names that the source has.
     problems : list of Problem
-        One for each required column that the source lacks.
+        One for each required column that the source lacks or has twice.
     """
     problems: list[Problem] = []
 
     def take(wanted: str) -> str:
-        found = find(wanted, columns) if wanted else ""
-        if found is None and not wanted.endswith("?"):
+        found = _candidates(wanted, columns) if wanted else []
+        if not found and not wanted.endswith("?") and wanted:
             problems.append(Problem(wanted, "column expected, not found", nearest(wanted.split("|")[0], columns)))
-        return found or ""
+        if len(found) > 1:
+            problems.append(
+                Problem(wanted, f"expected one column, found {', '.join(map(repr, found))}", "write the name in full")
+            )
+        return found[0] if found else ""
 
     def take_all(named: dict[str, str]) -> dict[str, str]:
         return {name: found for name, wanted in named.items() if (found := take(wanted))}
 
-    single = {key: take(getattr(table, key)) for key in ("entity", "stage", "at", "deleted", "merged", "link")}
-    resolved = replace(table, **single, dates=take_all(table.dates), columns=take_all(table.columns))
-    return resolved, problems
+    single: dict[str, Any] = {key: take(getattr(table, key)) for key in _SINGLE}
+    only = {found: value for wanted, value in table.only.items() if (found := take(wanted))}
+    return replace(table, **single, dates=take_all(table.dates), columns=take_all(table.columns), only=only), problems
 
 
-def nearest(name: str, known: Iterable[object]) -> str:
-    """Name what was probably meant, or list what there is.
+def used(table: Table) -> list[str]:
+    """List the columns that a resolved table names, each once."""
+    single = [getattr(table, key) for key in _SINGLE]
+    return [name for name in dict.fromkeys([*single, *table.dates.values(), *table.columns.values(), *table.only]) if name]
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Tell columns of one name apart by their place, so that nobody reads the wrong one unawares.
 
     Examples
     --------
-    >>> nearest("stage_nme", ["stage_name", "amount"])
-    "did you mean 'stage_name'?"
+    >>> distinct_names(["id", "Date", "date", ""])
+    ['id', 'Date (column 2)', 'date (column 3)', '(column 4)']
     """
-    lowered = {str(one).lower(): str(one) for one in known}
-    close = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {lowered[close[0]]!r}?"
-    listed = sorted(one for one in lowered.values() if not one.startswith("_row"))
-    return f"known: {', '.join(listed[:12])}" + (f" and {len(listed) - 12} more" if len(listed) > 12 else "")
+    count = Counter(name.strip().casefold() for name in names)
+    return [f"{name.strip()} (column {place})".strip() if not name.strip() or count[name.strip().casefold()] > 1 else name.strip()
+            for place, name in enumerate(names, start=1)]  # fmt: skip
+
+
+def _candidates(wanted: str, columns: Sequence[str]) -> list[str]:
+    """All columns that the first name to match could mean; more than one only where spelling alone tells them apart."""
+    for name in (wanted, wanted.removesuffix("?")):
+        if name in columns:
+            return [name]
+    for name in wanted.removesuffix("?").split("|"):
+        if name in columns:
+            return [name]
+        found = [column for column in columns if _fold(column) == _fold(name)]
+        if found:
+            return found
+    return []
 
 
 def _fold(name: str) -> str:

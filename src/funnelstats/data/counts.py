@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-import ibis.expr.types as ir
+import ibis
 import pandas as pd
 
-from funnelstats.data.columns import resolve
+from funnelstats.data.amounts import numbers
+from funnelstats.data.checks import rows_text
+from funnelstats.data.columns import resolve, used
 from funnelstats.data.mapping import Mapping
-from funnelstats.data.sources import ROW
+from funnelstats.data.names import named
+from funnelstats.data.parse import trimmed
+from funnelstats.data.sources import ROW, Part
 from funnelstats.data.stages import COUNTS, StageCounts
+from funnelstats.data.table import Table
 from funnelstats.errors import DataError, Problem
 
 
@@ -38,8 +43,10 @@ class CountsLog:
         DataError
             A definition (window, order) was asked for, which needs events.
         """
-        if definition:
-            self._refuse(", ".join(definition))
+        plain = {"order": "furthest", "window": None, "per_step_window": None, "optional": (), "exclude": ()}
+        asked = [name for name, value in definition.items() if name not in plain or value not in (plain[name], None)]
+        if asked:
+            self._refuse(", ".join(asked))
         return self.counts.stages_by(*((by,) if isinstance(by, str) else by))
 
     def hazards(self, by: Any = ()) -> Any:
@@ -56,7 +63,9 @@ class CountsLog:
 
     def _refuse(self, what: str) -> Any:
         fix = "read the export of events or of dates per stage instead"
-        raise DataError(self.counts.source, [Problem(what, "needs the dates of single records, and this file has counts only", fix)])
+        raise DataError(
+            self.counts.source, [Problem(what, "needs the dates of single records, and this file has counts only", fix)]
+        )
 
     def __repr__(self) -> str:
         return f"<CountsLog {self.counts!r}"
@@ -65,38 +74,55 @@ class CountsLog:
         return self.counts._repr_html_()
 
 
-def read_counts(table: ir.Table, mapping: Mapping, *, source: str) -> StageCounts:
+def read_counts(part: Part, spec: Table, mapping: Mapping, *, source: str) -> StageCounts:
     """Read one row per segment and stage, with ``entered`` and, where known, ``advanced``, ``lost``, ``open``.
 
     Parameters
     ----------
-    table : Table
+    part : Part
         The source.
-    mapping : Mapping
+    spec : mapping.Table
         Shape ``counts``: ``stage`` names the column of stages, ``columns`` the counts and the segments.
+    mapping : Mapping
+        Stages in order.
     source : str
         Name for messages.
 
     Raises
     ------
     DataError
-        Missing columns, numbers that are not counts, or counts that rise along the funnel.
+        Missing columns, stages that are not known, numbers that are not counts, or counts that rise along the funnel.
     """
-    spec, problems = resolve(mapping.tables[0], table.columns)
-    if problems or "entered" not in spec.columns:
-        problems = problems or [Problem("entered", "expected in the mapping's columns", 'columns = {entered = "..."}')]
-        raise DataError(source, problems)
-    frame = table.drop(*([ROW] if ROW in table.columns else [])).execute()
-    stage = frame[spec.stage].replace(spec.names)
-    by = [name for name in spec.columns if name not in COUNTS]
-    built = pd.DataFrame({name: frame[column] for name, column in spec.columns.items()} | {"stage": stage})
-    for name in [name for name in COUNTS if name in built]:
-        numbers = pd.to_numeric(built[name], errors="coerce")
-        bad = numbers.isna() | (numbers % 1 != 0)
-        if bad.any():
-            rows = [int(row) + 1 for row in built.index[bad][:3]]
-            problems.append(Problem(spec.columns[name], f"expected whole numbers, found {int(bad.sum())} others (rows {rows})"))
-        built[name] = numbers
+    spec, problems = resolve(spec, part.columns)
+    if not problems and "entered" not in spec.columns:
+        problems = [Problem("entered", "expected in the mapping's columns, found nothing", 'columns = {entered = "..."}')]
     if problems:
         raise DataError(source, problems)
-    return StageCounts.of(built, stages=mapping.stages, by=by, source=source)
+    table = part.read(used(spec))
+    stage = named(table, spec, mapping)
+    cells = {name: trimmed(table[column]) for name, column in spec.columns.items() if name not in COUNTS}
+    amounts = {name: numbers(table, spec.columns[name], decimal=spec.decimal) for name in COUNTS if name in spec.columns}
+    row = table[ROW] if ROW in table.columns else ibis.null("int64")
+    rows = table.select(stage=stage.stage, **cells, **{name: one.value for name, one in amounts.items()}, row=row)
+    frame = rows.filter(~stage.other).execute().sort_values("row", kind="stable", ignore_index=True)
+    problems = [*stage.problems, *(problem for one in amounts.values() for problem in one.problems)]
+    if not problems:
+        problems = [problem for name in amounts for problem in _not_counts(frame, name, spec.columns[name])]
+    if not problems and frame["stage"].isna().any():
+        problems = [
+            Problem(spec.stage, f"expected a stage in every row, found {int(frame['stage'].isna().sum())} empty", "fill it in")
+        ]
+    if problems:
+        raise DataError(f"{source} ({rows_text(len(frame))} below the header)", problems)
+    frame = frame.fillna(dict.fromkeys(cells, "(none)"))
+    return StageCounts.of(frame.drop(columns="row"), stages=mapping.stages, by=tuple(cells), source=source)
+
+
+def _not_counts(frame: pd.DataFrame, name: str, column: str) -> list[Problem]:
+    bad = frame[frame[name].isna() | (frame[name] % 1 != 0) | (frame[name] < 0)]
+    if bad.empty:
+        return []
+    shown = ", ".join("nothing" if value != value else f"{value:g}" for value in bad[name][:3])
+    rows = ", ".join(str(int(row)) for row in bad["row"][:3] if row == row)
+    what = f"expected whole numbers from 0 on, found {shown}" + (f" (rows {rows})" if rows else "")
+    return [Problem(column, what, "give the number of entities in every row")]

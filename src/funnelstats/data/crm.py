@@ -1,9 +1,11 @@
-"""Read a CRM export, whatever its shape, as one event log with one window.
+"""How does an export, whatever its shape, become one event log with one window?
 
 Every problem of the export is collected and raised together; what can be read by a stated rule is read, and counted by
 ``log.audit()``.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +14,14 @@ import ibis
 import ibis.expr.types as ir
 
 from funnelstats.data import datasets, presets
+from funnelstats.data.checks import rows_text
 from funnelstats.data.counts import CountsLog, read_counts
 from funnelstats.data.events import EventLog
-from funnelstats.data.mapping import Mapping, Table
+from funnelstats.data.mapping import Mapping
+from funnelstats.data.match import match
 from funnelstats.data.shapes import Shaped, shape
-from funnelstats.data.sources import ROW, open_tables
-from funnelstats.data.vet import vet
+from funnelstats.data.sources import Part, open_parts
+from funnelstats.data.vet import all_problems, set_aside, whole_problems, won_before_first
 from funnelstats.errors import DataError, Problem
 from funnelstats.window import ObservationWindow, Unit
 
@@ -41,8 +45,8 @@ def read_crm(
     unit : {"day", "week", "month", "year"}
         Unit of all durations.
     on_problem : {"raise", "set_aside"}
-        What to do with entities that cannot be right (a negative amount, success before the first stage, an id twice, an
-        event without a date): raise, or leave them out, counted in the audit.
+        What to do with entities that cannot be right (a value that cannot be read, a negative amount, success before the first
+        stage, an id twice, an event without a date): raise, or leave them out, counted in the audit.
 
     Returns
     -------
@@ -52,87 +56,105 @@ def read_crm(
     Raises
     ------
     DataError
-        Everything that is wrong, with rows and remedies.
+        Everything that is wrong, with rows (counted from 1 below the header) and remedies.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> deals = pd.DataFrame({"id": [1, 1, 2], "stage": ["Lead", "Won", "Lead"], "date": ["2026-01-05", "2026-01-09", "2026-01-20"]})
-    >>> log = read_crm(deals, mapping={"stages": ["Lead", "Won"], "entity": "id", "stage": "stage", "at": "date"}, as_of="2026-01-31")
+    >>> deals = pd.DataFrame({"id": [1, 1, 2], "step": ["Lead", "Won", "Lead"], "on": ["2026-01-05", "2026-01-09", "2026-01-20"]})
+    >>> mapping = {"stages": ["Lead", "Won"], "entity": "id", "stage": "step", "at": "on"}
+    >>> log = read_crm(deals, mapping=mapping, as_of="2026-01-31")
     >>> log.stages().frame[["stage", "entered", "advanced", "open"]].values.tolist()
     [['Lead', 2, 1, 1], ['Won', 1, 0, 0]]
     """
-    name, label = source, source if isinstance(source, str | Path) else type(source).__name__
+    name = source
     if isinstance(source, str) and source.startswith("bundled:"):
         card = datasets.dataset_card(source.removeprefix("bundled:"))
         name = datasets.dataset_path(card.name)
         mapping, as_of = mapping or datasets.dataset_mapping(card.name), as_of or card.as_of
-    tables = open_tables(name)
-    chosen = _mapping(mapping, next(iter(tables.values())).columns)
+    spec = _specification(mapping, name)
+    parts = open_parts(name, encoding=spec.encoding if isinstance(spec, Mapping) else spec.get("encoding", ""))
+    chosen = spec if isinstance(spec, Mapping) else presets.preset(parts, spec)
+    label = str(source) if isinstance(source, str | Path) else parts[0].name
+    pairs = match(parts, chosen, source=label)
+    label = _label(label, parts, pairs)
     if chosen.tables[0].shape == "counts":
-        return CountsLog(counts=read_counts(next(iter(tables.values())), chosen, source=str(label)))
-    window = ObservationWindow.of(as_of, start=start, unit=unit)
-    parts = [shape(table, spec, chosen) for table, spec in _matched(tables, chosen, str(label))]
-    problems = [problem for part in parts for problem in part.problems]
-    if problems:
-        raise DataError(_subject(str(label), tables), problems)
-    events = _union([part.events for part in parts if part.events is not None])
-    if any(ROW in table.columns for table in tables.values()):  # a file or frame in the embedded engine: read it once
-        events = events.get_backend().create_table("events", events, temp=True)
-    kept, set_aside = vet(events, chosen, window, subject=_subject(str(label), tables), on_problem=on_problem)
-    return EventLog(
-        events=kept, stage_names=chosen.stages, lost=chosen.lost, optional=chosen.optional, window=window, source=str(label),
-        removed=_left_out(parts) | set_aside,
-    )  # fmt: skip
+        return CountsLog(counts=read_counts(*pairs[0], chosen, source=label))
+    window, problems = _window(as_of, start, unit, on_problem)
+    shaped = [shape(part, table, chosen) for part, table in pairs]
+    events, findings = _gather(shaped, any(part.copied for part, _ in pairs)), []
+    if events is not None and not any(part.problems for part in shaped):
+        problems += whole_problems(events, window)
+        findings = won_before_first(events, chosen)
+    problems = all_problems(shaped, problems, findings, on_problem=on_problem)
+    if problems or events is None or window is None:
+        raise DataError(_subject(label, shaped), problems)
+    kept, aside = set_aside(events, shaped, findings)
+    if aside and not kept.count().execute():
+        found = [one.problem for part in shaped for one in part.findings] + [one.problem for one in findings]
+        raise DataError(_subject(label, shaped), [*found, Problem("events", "nothing is left when all of these are set aside")])
+    left_out = sum((Counter(part.left_out) for part in shaped), Counter())
+    return EventLog(events=kept, stage_names=chosen.stages, lost=chosen.lost, optional=chosen.optional, window=window,
+                    source=label, removed=dict(left_out) | aside)  # fmt: skip
 
 
-def _mapping(mapping: Any, columns: Any) -> Mapping:
-    """Parse whatever was given as a mapping."""
+def _specification(mapping: Any, source: Any) -> Mapping | dict[str, Any]:
+    """Parse whatever was given: a finished mapping, or a preset's name with what a mapping file adds to it."""
     if isinstance(mapping, Mapping):
         return mapping
     if mapping is None:
-        fix = 'mapping="salesforce", mapping="hubspot" or mapping="my_export.toml"'
+        columns = ", ".join(dict.fromkeys(column for part in open_parts(source) for column in part.columns[:30]))
+        fix = f'mapping="salesforce", mapping="hubspot" or mapping="my_export.toml"; the columns are {columns}'
         raise DataError("the mapping", [Problem("mapping", "expected what the columns mean, found nothing", fix)])
+    if not isinstance(mapping, dict | str | Path):
+        raise DataError(
+            "the mapping", [Problem("mapping", f"expected a path, a preset's name or a dict, found {type(mapping).__name__}")]
+        )
     if isinstance(mapping, dict):
-        return Mapping.of(mapping)
-    if str(mapping) in presets.PRESETS or not str(mapping).endswith(".toml"):
-        return presets.preset(str(mapping), columns)
-    spec = Mapping.parse_toml(mapping)
-    if "preset" in spec:
-        return presets.extend(presets.preset(spec["preset"], columns), spec, name=str(mapping))
-    return Mapping.of(spec, name=str(mapping))
+        spec, name = mapping, "mapping"
+    elif str(mapping).lower().endswith(".toml") or Path(mapping).is_file():
+        spec, name = Mapping.parse_toml(mapping), str(mapping)
+    else:
+        return {"preset": str(mapping)}
+    return {"name": name, **spec} if "preset" in spec else Mapping.of(spec, name=name)
 
 
-def _matched(tables: dict[str, ir.Table], mapping: Mapping, source: str) -> list[tuple[ir.Table, Table]]:
-    """Pair the files of the source with the tables of the mapping, by file name where there is more than one."""
-    if len(tables) == 1 and len(mapping.tables) == 1:
-        return [(next(iter(tables.values())), mapping.tables[0])]
-    pairs = [(table, spec) for file, table in tables.items() for spec in mapping.tables if spec.file and spec.file in file]
-    if not pairs:
-        wanted = ", ".join(repr(spec.file) for spec in mapping.tables if spec.file)
-        what = f"expected files whose names contain {wanted or 'one table'}, found {sorted(tables)}"
-        raise DataError(source, [Problem("file", what, "rename the files, or give the one that holds the stage entries")])
-    return pairs
+def _window(as_of: Any, start: Any, unit: Unit, on_problem: str) -> tuple[ObservationWindow | None, list[Problem]]:
+    """Make the window, or say why not, so that the reader hears of the data's problems at the same time."""
+    known = on_problem in ("raise", "set_aside")
+    problems = [] if known else [Problem("on_problem", f"expected 'raise' or 'set_aside', found {on_problem!r}")]
+    try:
+        return ObservationWindow.of(as_of, start=start, unit=unit), problems
+    except DataError as error:
+        return None, [*error.problems, *problems]
 
 
-def _union(tables: list[ir.Table]) -> ir.Table:
-    """Stack events of several tables; an attribute that one of them lacks is empty there."""
-    if len(tables) == 1:
-        return tables[0]
-    schema = {name: kind for table in tables for name, kind in table.schema().items()} | {"entity": "string"}
-    filled = [table.select(**{name: (table[name] if name in table.columns else ibis.null(kind)).cast(kind)
-                              for name, kind in schema.items()}) for table in tables]  # fmt: skip
-    return reduce(lambda one, other: one.union(other), filled)
+def _gather(parts: Sequence[Shaped], copied: bool) -> ir.Table | None:
+    """Stack the events of all tables; an attribute that one of them lacks is empty there. None when a table has none."""
+    tables = [part.events for part in parts if part.events is not None]
+    if len(tables) < len(parts):
+        return None
+    if len(tables) > 1:
+        schema = {name: kind for table in tables for name, kind in table.schema().items()} | {"entity": "string"}
+        filled = [table.select(**{name: (table[name] if name in table.columns else ibis.null(kind)).cast(kind)
+                                  for name, kind in schema.items()}) for table in tables]  # fmt: skip
+        tables = [reduce(lambda one, other: one.union(other), filled)]
+    return tables[0].get_backend().create_table(ibis.util.gen_name("events"), tables[0], temp=True) if copied else tables[0]
 
 
-def _left_out(parts: list[Shaped]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in parts:
-        for reason, count in part.left_out.items():
-            total[reason] = total.get(reason, 0) + count
-    return total
+def _label(source: str, parts: Sequence[Part], pairs: Sequence[tuple[Part, Any]]) -> str:
+    """Name the files that were read and, of a folder, those that were not."""
+    read = [part.name for part, _ in pairs]
+    unread = (
+        [part.name for part in parts if part not in [one for one, _ in pairs]]
+        if len(pairs) > 1 or len(read[0].split(", ")) == 1
+        else []
+    )
+    if len(parts) == 1 or not (len(pairs) > 1 or unread):
+        return source
+    return f"{source} ({', '.join(read)}{'; not read: ' + ', '.join(unread) if unread else ''})"
 
 
-def _subject(source: str, tables: dict[str, ir.Table]) -> str:
-    rows = sum(int(table.count().execute()) for table in tables.values())
-    return f"{source} ({rows:,} rows)"
+def _subject(source: str, parts: Sequence[Shaped]) -> str:
+    rows = sum(int(part.source.count().execute()) for part in parts if part.source is not None)
+    return f"{source} ({rows_text(rows)} below the header)" if rows else source

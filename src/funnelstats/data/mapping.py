@@ -1,71 +1,20 @@
-"""Which column of an export means what, and which stages there are, in which order.
+"""Which column of an export means what, and which stages there are, in which order?
 
 A :class:`Mapping` is a value: write it in Python, take a preset (``"salesforce"``, ``"hubspot"``), or keep it in a TOML file
 beside the export, so that the same notebook reads next quarter's file.
 """
 
-import difflib
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
+from funnelstats.data.table import Table, nearest
 from funnelstats.errors import DataError, Problem
 
-Shape = Literal["events", "snapshot", "counts"]
-#: Attributes with a meaning of their own; any other name in ``columns`` is a further attribute to group by.
-KNOWN_COLUMNS = ("owner", "channel", "region", "amount", "currency")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """How one table of an export is read.
-
-    A column may be given as ``"first|second"`` (the first one present is taken) or with a closing ``?`` (may be absent).
-
-    Parameters
-    ----------
-    shape : {"events", "snapshot", "counts"}
-        One row per stage entry, one row per entity with a date per stage, or one row per segment and stage.
-    entity : str
-        Column with the id of a lead or deal.
-    stage : str
-        ``events``: column with the stage entered. ``snapshot``: column with the present stage (optional); a final or lost
-        date then counts only when it agrees with it. ``counts``: column with the stage.
-    at : str
-        ``events``: column with the moment of entry.
-    dates : dict of str to str
-        ``snapshot``: stage or lost outcome -> column with the date of entry.
-    names : dict of str to str
-        Value in the source -> stage or lost outcome. Names that agree already need no entry.
-    columns : dict of str to str
-        ``owner``, ``channel``, ``region``, ``amount``, ``currency`` or any other attribute -> column.
-    deleted, merged : str
-        Column that marks a deleted record (true) or names the record it was merged into (not empty); such rows are left out
-        and counted by the audit.
-    link : str
-        Column with the id under which the same entity goes on in another table (a converted lead's opportunity).
-    file : str
-        In a folder of several tables: part of this table's file name.
-    date_format : str
-        ``strftime`` pattern of dates kept as text; needed only where day and month could be taken for each other.
-    decimal : str
-        Decimal mark of numbers kept as text: ``"."`` or ``","``.
-    """
-
-    shape: Shape = "events"
-    entity: str = ""
-    stage: str = ""
-    at: str = ""
-    dates: dict[str, str] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    columns: dict[str, str] = field(default_factory=dict)
-    deleted: str = ""
-    merged: str = ""
-    link: str = ""
-    file: str = ""
-    date_format: str = ""
-    decimal: str = ""
+_LISTS = ("stages", "lost", "optional")
+_DICTS = ("dates", "names", "columns", "only")
+_TABLE = tuple(f.name for f in fields(Table))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +33,8 @@ class Mapping:
         Stages that may be skipped.
     currency : str
         ISO code of ``amount`` where no column tells it.
+    encoding : str
+        Of text files that are neither UTF-8 nor UTF-16, such as ``"gb18030"`` or ``"cp1252"``.
     name : str
         Where the mapping comes from, for messages.
 
@@ -99,64 +50,75 @@ class Mapping:
     lost: tuple[str, ...] = ("Lost",)
     optional: tuple[str, ...] = ()
     currency: str = ""
+    encoding: str = ""
     name: str = "mapping"
 
     def __post_init__(self) -> None:
+        outcomes = (*self.stages, *self.lost)
         problems = []
         if len(self.stages) < 2:
             problems.append(Problem("stages", f"expected at least two in funnel order, found {list(self.stages)}"))
-        twice = sorted({name for name in (*self.stages, *self.lost) if [*self.stages, *self.lost].count(name) > 1})
+        twice = sorted({name for name in outcomes if [one.casefold() for one in outcomes].count(name.casefold()) > 1})
         if twice:
             problems.append(Problem("stages", f"expected each name once among stages and lost, found {twice} again"))
         for name in self.optional:
             if name not in self.stages[1:-1]:
                 problems.append(Problem("optional", f"expected one of {list(self.stages[1:-1])}, found {name!r}"))
         for table in self.tables:
-            problems += _table_problems(table, {*self.stages, *self.lost})
+            problems += [problem for problem in table.problems(outcomes) if problem not in problems]
         if problems:
             raise DataError(self.name, problems)
 
     @classmethod
     def of(cls, spec: dict[str, Any], *, name: str = "mapping") -> Self:
-        """Parse the content of a TOML file: keys of the mapping, and of its table or of each ``[[table]]``."""
+        """Parse the content of a TOML file: keys of the mapping, and of its table or of each ``[[table]]``.
+
+        Keys of a table that stand beside ``[[table]]`` hold for all of them.
+        """
         own = {f.name for f in fields(cls)} - {"tables", "name"}
-        of_table = {f.name for f in fields(Table)}
-        parts = spec.get("table", [{key: value for key, value in spec.items() if key not in own}])
-        stray = [key for key in spec if key not in own | of_table | {"table"}]
-        stray += [key for part in parts for key in part if key not in of_table and key not in stray]
-        problems = [Problem(key, "not a key of a mapping", _meant(key, own | of_table)) for key in stray]
+        parts = spec.get("table", [{}])
+        parts = [parts] if isinstance(parts, dict) else parts
+        problems = [problem for part in (spec, *parts) for problem in key_problems(part, {*own, *_TABLE, "table"})]
         if "stages" not in spec:
             problems.append(Problem("stages", "expected the stages in funnel order, found nothing", 'stages = ["Lead", "Won"]'))
         if problems:
-            raise DataError(name, problems)
-        values = {key: tuple(spec[key]) if isinstance(spec[key], list) else spec[key] for key in own if key in spec}
-        return cls(**values, tables=tuple(Table(**part) for part in parts), name=name)
+            raise DataError(name, list(dict.fromkeys(problems)))
+        shared = {key: value for key, value in spec.items() if key in _TABLE}
+        tables = tuple(Table(**_joined(shared, part)) for part in parts)
+        values: dict[str, Any] = {key: tuple(spec[key]) if key in _LISTS else spec[key] for key in own if key in spec}
+        return cls(**values, tables=tables, name=name)
 
     @staticmethod
     def parse_toml(path: str | Path) -> dict[str, Any]:
         """Read a mapping file as the dict that :meth:`of` takes."""
         try:
-            return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            return tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8-sig"))
         except FileNotFoundError as error:
-            raise DataError(str(path), [Problem("mapping", "no such file", 'give a TOML file, "salesforce" or "hubspot"')]) from error
+            raise DataError(
+                str(path), [Problem("mapping", "no such file", 'give a TOML file, "salesforce" or "hubspot"')]
+            ) from error
         except tomllib.TOMLDecodeError as error:
             raise DataError(str(path), [Problem("mapping", f"not valid TOML: {error}")]) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(str(path), [Problem("mapping", f"not readable as UTF-8 text: {error}")]) from error
 
 
-def _meant(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name.lower(), {one.lower() for one in known}, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
-
-
-def _table_problems(table: Table, outcomes: set[str]) -> list[Problem]:
+def key_problems(spec: dict[str, Any], known: set[str]) -> list[Problem]:
+    """Name keys that a mapping does not have, and values of the wrong kind."""
     problems = []
-    if table.shape not in get_args(Shape):
-        problems.append(Problem("shape", f"expected one of {', '.join(get_args(Shape))}, found {table.shape!r}"))
-    needed = {"events": ("entity", "stage", "at"), "snapshot": ("entity", "dates"), "counts": ("stage",)}.get(table.shape, ())
-    problems += [Problem(key, f"expected for shape {table.shape!r}, found nothing") for key in needed if not getattr(table, key)]
-    for key, names in (("dates", table.dates), ("names", table.names.values())):
-        problems += [Problem(key, f"{name!r} is neither a stage nor a lost outcome", _meant(name, outcomes))
-                     for name in dict.fromkeys(names) if name not in outcomes]  # fmt: skip
-    if table.decimal not in ("", ".", ","):
-        problems.append(Problem("decimal", f"expected '.' or ',', found {table.decimal!r}"))
+    for key, value in spec.items():
+        if key not in known:
+            problems.append(Problem(key, "not a key of a mapping", nearest(key, sorted(known))))
+        elif key in _LISTS and not (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)):
+            problems.append(Problem(key, f"expected a list of names, found {value!r}", f'{key} = ["...", "..."]'))
+        elif key in _DICTS and not (isinstance(value, dict) and all(isinstance(one, str) for one in value.values())):
+            problems.append(Problem(key, f"expected pairs of texts, found {value!r}", f'{key} = {{"..." = "..."}}'))
+        elif key not in (*_LISTS, *_DICTS, "table") and not isinstance(value, str):
+            problems.append(Problem(key, f"expected a text, found {value!r}"))
     return problems
+
+
+def _joined(shared: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Lay a table's own keys over the shared ones; dicts are copied, so that nobody can change the mapping from outside."""
+    return {key: {**shared.get(key, {}), **part.get(key, {})} if key in _DICTS else part.get(key, shared.get(key))
+            for key in {**shared, **part}}  # fmt: skip

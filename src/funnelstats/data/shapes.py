@@ -1,138 +1,126 @@
-"""Bring each shape of export to one form: a row per entity and stage entry, with the attributes known at that moment."""
+"""How does each shape of export become one form: a row per entity and stage entry, with the attributes known at that moment?"""
 
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, field, replace
 
 import ibis
 import ibis.expr.types as ir
 
-from funnelstats.data import parse
-from funnelstats.data.columns import nearest, resolve
-from funnelstats.data.mapping import Mapping, Table
-from funnelstats.data.sources import ROW
+from funnelstats.data.amounts import numbers
+from funnelstats.data.checks import Cells, Check, Finding, finding
+from funnelstats.data.columns import resolve, used
+from funnelstats.data.mapping import Mapping
+from funnelstats.data.names import named
+from funnelstats.data.parse import dates, filled, trimmed
+from funnelstats.data.rows import KEY, belonging, unmarked
+from funnelstats.data.snapshot import judge, melt, read_snapshot, records
+from funnelstats.data.sources import ROW, Part
+from funnelstats.data.table import Table
 from funnelstats.errors import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaped:
-    """Events of one table, the problems met on the way, and how many rows the mapping's own rule left out."""
+    """Events of one table, and what was met on the way.
 
-    events: ir.Table | None
-    problems: tuple[Problem, ...]
-    left_out: dict[str, int]
+    Parameters
+    ----------
+    file : str
+        Name of the table's file.
+    source : Table or None
+        What was read; None when a column is missing.
+    events : Table or None
+        Columns entity, stage, at, the attributes, ``_row`` and ``_shape``; None when a column is missing.
+    problems : tuple of Problem
+        Of the mapping or of a column as a whole.
+    findings : tuple of Finding
+        Of single rows.
+    left_out : dict of str to int
+        Rows that the mapping's own rules leave out.
+    gone : Table or None
+        Entities marked as deleted or merged: columns entity and reason.
+    """
+
+    file: str
+    source: ir.Table | None = None
+    events: ir.Table | None = None
+    problems: tuple[Problem, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
+    gone: ir.Table | None = None
 
 
-def shape(table: ir.Table, spec: Table, mapping: Mapping) -> Shaped:
+def shape(part: Part, spec: Table, mapping: Mapping) -> Shaped:
     """Read one table of an export as canonical events.
 
     Parameters
     ----------
-    table : Table
+    part : Part
         The source.
     spec : mapping.Table
         What its columns mean.
     mapping : Mapping
         Stages and outcomes.
-
-    Returns
-    -------
-    Shaped
-        ``events`` has the columns entity, stage, at, the attributes, ``_row`` and ``_shape``.
     """
-    spec, problems = resolve(spec, table.columns)
+    spec, problems = resolve(spec, part.columns)
     if problems:
-        return Shaped(events=None, problems=tuple(problems), left_out={})
-    table, left_out = _without_removed(table, spec)
-    attributes, problems = _attributes(table, spec, mapping)
-    attributes[ROW] = table[ROW].cast("int64") if ROW in table.columns else ibis.null("int64")
-    read = _from_history if spec.shape == "events" else _from_snapshot
-    events, more = read(table, spec, mapping, attributes)
-    problems += more
-    return Shaped(events=None if problems else events, problems=tuple(problems), left_out=left_out)
+        return Shaped(file=part.name, problems=tuple(problems))
+    source = part.read(used(spec))
+    kept = belonging(source, spec)
+    clean = unmarked(kept.table, spec)
+    table = clean.table
+    entry = read_snapshot(table, spec, mapping) if spec.shape == "snapshot" else _entry(table, spec, mapping)
+    attributes = _attributes(table, spec, mapping)
+    nameless = Check(
+        reason="no id", where=spec.entity, what="expected an id in every row", fix="fill it in", bad=table[KEY].isnull()
+    )
+    checks = (nameless, *entry.checks, *attributes.checks, *clean.checks)
+    flags = {f"_bad{place}": check.bad.fill_null(False) for place, check in enumerate(checks)}
+    flat = table.select(entity=table[KEY], **entry.values, **attributes.values, **flags)
+    if part.copied:  # read the texts once
+        flat = flat.get_backend().create_table(ibis.util.gen_name("flat"), flat, temp=True)
+    sums = {name: flat[name].sum() for name in flags} | (records(flat, mapping) if spec.shape == "snapshot" else {})
+    row = flat.aggregate(**sums).fill_null(0).execute().iloc[0]
+    findings = [
+        finding(table, check, int(row[name]), entity=table[KEY]) for name, check in zip(flags, checks, strict=True) if row[name]
+    ]
+    names = ("entity", "stage", "at", *attributes.values)
+    if spec.shape == "snapshot":
+        judged = judge(row, table, spec, mapping)
+        entry = replace(entry, problems=(*entry.problems, *judged.problems), left_out=entry.left_out | judged.left_out)
+        findings += judged.findings
+        events = melt(flat, mapping).select(*names, _shape=ibis.literal("snapshot"))
+    else:
+        events = flat.filter(~flat["_other"]).select(*names, _shape=ibis.literal("events"))
+    left_out = kept.left_out | clean.left_out | entry.left_out
+    return Shaped(file=part.name, source=source, events=events, problems=(*entry.problems, *attributes.problems),
+                  findings=tuple(findings), left_out=left_out, gone=clean.gone)  # fmt: skip
 
 
-def _without_removed(table: ir.Table, spec: Table) -> tuple[ir.Table, dict[str, int]]:
-    """Leave out deleted and merged records, and count them."""
-    left_out = {}
-    for label, column in (("deleted", spec.deleted), ("merged", spec.merged)):
-        if column:
-            gone = parse.flags(table, column)
-            left_out[label] = int(table.filter(gone).count().execute())
-            table = table.filter(~gone)
-    return table, left_out
-
-
-def _attributes(table: ir.Table, spec: Table, mapping: Mapping) -> tuple[dict[str, ir.Value], list[Problem]]:
-    values: dict[str, ir.Value] = {}
-    problems: list[Problem] = []
-    for name, column in spec.columns.items():
-        if name == "amount":
-            amount, found = parse.numbers(table, column, decimal=spec.decimal)
-            problems += found
-            values[name] = ibis.null("float64") if amount is None else amount
-        else:
-            values[name] = table[column].cast("string").strip().nullif("") if table[column].type().is_string() else table[column].cast("string")
-    values.setdefault("amount", ibis.null("float64"))
-    values.setdefault("currency", ibis.null("string"))
+def _attributes(table: ir.Table, spec: Table, mapping: Mapping) -> Cells:
+    """Every attribute, the amount and its currency among them, and the row's number."""
+    values: dict[str, ir.Value] = {name: trimmed(table[column]) for name, column in spec.columns.items() if name != "amount"}
+    values |= {"amount": ibis.null("float64"), "currency": values.get("currency", ibis.null("string")).upper()}
+    values["_row"] = table[ROW].cast("int64") if ROW in table.columns else ibis.null("int64")
     if mapping.currency:
         values["currency"] = ibis.coalesce(values["currency"], ibis.literal(mapping.currency))
-    return values, problems
+    if "amount" not in spec.columns:
+        return Cells(values=values)
+    column = spec.columns["amount"]
+    amount = numbers(table, column, decimal=spec.decimal)
+    negative = Check(reason="negative amount", where=column, what="expected no negative amount", shown=table[column],
+                     fix="pass refunds as their own event", bad=amount.value < 0)  # fmt: skip
+    return Cells(values=values | {"amount": amount.value}, checks=(*amount.checks, negative), problems=amount.problems)
 
 
-def _entity(table: ir.Table, spec: Table) -> ir.Value:
-    own = table[spec.entity]
-    if not spec.link:
-        return own
-    return ibis.coalesce(table[spec.link].cast("string").nullif(""), own.cast("string"))
-
-
-def _named(table: ir.Table, spec: Table, mapping: Mapping) -> tuple[ir.Value, list[Problem]]:
-    """Translate the stage column, and name values that are no stage."""
-    raw = table[spec.stage].cast("string").strip().nullif("")
-    known = {name: name for name in (*mapping.stages, *mapping.lost)} | spec.names
-    values = table.group_by(value=raw).aggregate(n=ibis._.count()).order_by("value").execute()
-    problems = []
-    for value, count in values.itertuples(index=False):
-        if value is None or value != value:
-            if spec.shape == "events":
-                problems.append(Problem(spec.stage, f"expected a stage in every row, found {count} empty"))
-        elif value not in known:
-            what = f"expected a known stage, found {value!r} in {count} rows"
-            fix = f'{nearest(value, known)}; add "{value}" to names, stages or lost in the mapping'
-            problems.append(Problem(spec.stage, what, fix))
-    changed = {value: name for value, name in known.items() if value != name}
-    return (raw.substitute(changed) if changed else raw), problems
-
-
-def _from_history(table: ir.Table, spec: Table, mapping: Mapping, attributes: dict[str, ir.Value]) -> tuple[ir.Table, list[Problem]]:
-    stage, problems = _named(table, spec, mapping)
-    at, more = parse.dates(table, spec.at, date_format=spec.date_format)
-    at = ibis.null("timestamp") if at is None else at
-    events = table.select(entity=_entity(table, spec), stage=stage, at=at, **attributes, _shape=ibis.literal("events"))
-    return events, problems + more
-
-
-def _from_snapshot(table: ir.Table, spec: Table, mapping: Mapping, attributes: dict[str, ir.Value]) -> tuple[ir.Table, list[Problem]]:
-    """One row per stage that has a date; with a column of the present stage, also that stage when it has none."""
-    problems: list[Problem] = []
-    stamps = {}
-    for column in dict.fromkeys(spec.dates.values()):
-        stamps[column], found = parse.dates(table, column, date_format=spec.date_format)
-        problems += found
-    now = None
-    if spec.stage:
-        now, found = _named(table, spec, mapping)
-        problems += found
-    if problems:
-        return table, problems
-    closing = {mapping.stages[-1], *mapping.lost}
-    parts = []
-    for outcome in (*mapping.stages, *mapping.lost):
-        at = stamps[spec.dates[outcome]] if outcome in spec.dates else ibis.null("timestamp")
-        keep = at.notnull() if now is None or outcome not in closing else now == outcome
-        if now is not None and outcome not in closing:
-            keep = keep | (now == outcome)
-        if outcome in spec.dates or now is not None:
-            row = {"entity": _entity(table, spec), "stage": ibis.literal(outcome), "at": at, **attributes}
-            parts.append(table.filter(keep).select(**row, _shape=ibis.literal("snapshot")))
-    return reduce(lambda one, other: one.union(other), parts), []
+def _entry(table: ir.Table, spec: Table, mapping: Mapping) -> Cells:
+    """The stage entered and the moment, one per row."""
+    name = named(table, spec, mapping)
+    at = dates(table, spec.at, date_format=spec.date_format)
+    own = table[spec.at]
+    checks = [Check(reason="no stage", where=spec.stage, what="expected a stage in every row", fix="fill it in",
+                    bad=name.stage.isnull() & ~name.other)]  # fmt: skip
+    if not at.problems:
+        checks.append(Check(reason="no date", where=spec.at, what="expected a date for every stage entry", fix="fill it in",
+                            bad=(filled(own) if own.type().is_string() else own).isnull()))  # fmt: skip
+    return Cells(values={"stage": name.stage, "at": at.value, "_other": name.other}, checks=(*checks, *at.checks),
+                 problems=(*name.problems, *at.problems), left_out=name.dropped)  # fmt: skip

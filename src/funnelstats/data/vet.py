@@ -1,115 +1,110 @@
-"""Refuse what cannot be true, all of it at once: two currencies, a negative amount, success before the first stage."""
+"""Which records cannot be true? All of them are named together, or set aside and counted when the user says so."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from functools import reduce
 
+import ibis
 import ibis.expr.types as ir
 
+from funnelstats.data.checks import Check, Finding, finding, rows_text
 from funnelstats.data.mapping import Mapping
+from funnelstats.data.shapes import Shaped
 from funnelstats.data.sources import ROW
-from funnelstats.errors import DataError, Problem
+from funnelstats.errors import Problem
 from funnelstats.window import ObservationWindow
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A condition that no true record meets, with what to say of those that do."""
-
-    reason: str
-    where: str
-    what: str
-    fix: str
-    bad: ir.Table
+_ASIDE = 'or read with on_problem="set_aside"'
 
 
-def vet(
-    events: ir.Table, mapping: Mapping, window: ObservationWindow, *, subject: str, on_problem: Literal["raise", "set_aside"]
-) -> tuple[ir.Table, dict[str, int]]:
-    """Check canonical events.
+def whole_problems(events: ir.Table, window: ObservationWindow | None) -> list[Problem]:
+    """Problems that concern the export as a whole: nothing in it, nothing before its end, several currencies.
 
     Parameters
     ----------
     events : Table
-        As :func:`funnelstats.data.shapes.shape` makes them.
-    mapping : Mapping
-        Stages and outcomes.
-    window : ObservationWindow
-        For the check that anything was observed before its end.
-    subject : str
-        Name and size of the source, for the error.
-    on_problem : {"raise", "set_aside"}
-        Raise, or leave out the entities concerned.
+        Canonical events.
+    window : ObservationWindow or None
+        None when it could not be made.
+    """
+    row = events.aggregate(n=events.count(), first=events["at"].min(), currencies=events.currency.nunique()).execute().iloc[0]
+    problems = []
+    if row["n"] == 0:
+        problems.append(
+            Problem("events", "expected at least one stage entry, found none", "check the names of stages and date columns")
+        )
+    elif window is not None and row["first"] == row["first"] and row["first"] >= window.end:
+        what = f"expected events before the end of observation {window.as_of.date()}, found the first at {row['first'].date()}"
+        problems.append(Problem("as_of", what, "give the day of the export"))
+    if row["currencies"] > 1:
+        priced = events.filter(events.amount.notnull() & events.currency.notnull()).group_by("currency")
+        found = priced.aggregate(n=lambda t: t.count()).order_by("currency").execute()
+        if len(found) > 1:
+            listed = ", ".join(f"{name} in {rows_text(count)}" for name, count in found.itertuples(index=False))
+            problems.append(
+                Problem("currency", f"expected one currency, found {listed}", "convert the amounts to one currency first")
+            )
+    return problems
+
+
+def won_before_first(events: ir.Table, mapping: Mapping) -> list[Finding]:
+    """Entities whose success is dated before their first stage; a bare date is no earlier than a time on that day."""
+    first, last = mapping.stages[0], mapping.stages[-1]
+    ends = events.filter(events.stage.isin([first, last]))
+    times = ends.group_by("entity").aggregate(
+        begun=ends["at"].min(where=ends.stage == first), won=ends["at"].min(where=ends.stage == last), **{ROW: ends["_row"].min()}
+    )
+    same_day = (times.won == times.won.truncate("D")) & (times.begun.truncate("D") == times.won)
+    early = times.filter((times.won < times.begun) & ~same_day)
+    count = int(early.count().execute())
+    if not count:
+        return []
+    told = early.won.strftime("%Y-%m-%d") + " before " + early.begun.strftime("%Y-%m-%d")
+    what, fix = f"expected {last} no earlier than {first}", "correct the dates"
+    check = Check(reason=f"{last} before {first}", where=last, what=what, fix=fix, bad=ibis.literal(True), shown=told)
+    return [finding(early, check, count, entity=early.entity)]
+
+
+def all_problems(
+    parts: Sequence[Shaped], whole: Sequence[Problem], findings: Sequence[Finding], *, on_problem: str
+) -> list[Problem]:
+    """Everything to raise, in reading order; findings of single rows only when they are not set aside."""
+    several = len(parts) > 1
+    problems: list[Problem] = []
+    for part in parts:
+        own = [*part.problems, *((_settable(one) for one in part.findings) if on_problem == "raise" else ())]
+        problems += [Problem(f"{part.file}, {one.where}", one.what, one.fix) for one in own] if several else own
+    return [*problems, *whole, *((_settable(one) for one in findings) if on_problem == "raise" else ())]
+
+
+def set_aside(events: ir.Table, parts: Sequence[Shaped], findings: Sequence[Finding]) -> tuple[ir.Table, dict[str, int]]:
+    """Leave out entities with a finding, and those marked as gone in any table.
 
     Returns
     -------
     events : Table
         What is left.
-    set_aside : dict of str to int
-        Entities left out, by reason.
-
-    Raises
-    ------
-    DataError
-        Every problem with its count and first rows.
+    counts : dict of str to int
+        Entities left out, each under the first reason; rows where there is no id to count.
     """
-    if on_problem not in ("raise", "set_aside"):
-        raise DataError(subject, [Problem("on_problem", f"expected 'raise' or 'set_aside', found {on_problem!r}")])
-    problems = _whole(events, window)
-    checks = [check for check in _checks(events, mapping) if check.bad.count().execute()]
-    if problems or (checks and on_problem == "raise"):
-        raise DataError(subject, problems + [_problem(check) for check in checks])
-    set_aside = {}
-    for check in checks:
-        set_aside[check.reason] = int(check.bad.entity.nunique().execute())
-        events = events.anti_join(check.bad.filter(check.bad.entity.notnull()), "entity").filter(events.entity.notnull())
-    return events, set_aside
-
-
-def _whole(events: ir.Table, window: ObservationWindow) -> list[Problem]:
-    """Problems that concern the export as a whole."""
-    problems = []
-    row = events.aggregate(n=events.count(), first=events["at"].min(), last=events["at"].max()).execute().iloc[0]
-    if row["n"] == 0:
-        problems.append(Problem("events", "expected at least one stage entry, found none", "check the names of stages and date columns"))
-    elif row["first"] == row["first"] and row["first"] >= window.end:
-        what = f"expected events before the end of observation {window.as_of.date()}, found the first at {row['first'].date()}"
-        problems.append(Problem("as_of", what, "give the day of the export"))
-    currencies = events.filter(events.currency.notnull() & events.amount.notnull()).group_by("currency")
-    found = currencies.aggregate(n=lambda t: t.count()).order_by("currency").execute()
-    if len(found) > 1:
-        listed = ", ".join(f"{name} in {count:,} rows" for name, count in found.itertuples(index=False))
-        problems.append(Problem("currency", f"expected one currency, found {listed}", "convert the amounts to one currency first"))
-    return problems
-
-
-def _checks(events: ir.Table, mapping: Mapping) -> list[Check]:
-    nameless = events.filter(events.entity.isnull())
-    dateless = events.filter(events["at"].isnull() & (events["_shape"] == "events"))
-    negative = events.filter(events.amount < 0)
-    once = events.filter(events["_shape"] == "snapshot").group_by("entity", "stage").aggregate(_n=lambda t: t.count(), **_row(events))
-    first, last = mapping.stages[0], mapping.stages[-1]
-    times = events.group_by("entity").aggregate(
-        begun=events["at"].min(where=events.stage == first), won=events["at"].min(where=events.stage == last), **_row(events)
+    kind = events.schema()["entity"]
+    found = [*(one for part in parts for one in part.findings), *findings]
+    gone = [part.gone.mutate(entity=part.gone.entity.cast(kind)) for part in parts if part.gone is not None]
+    bad = [one.entities.select(entity=one.entities.entity.cast(kind), reason=ibis.literal(one.reason)) for one in found]
+    if not gone and not bad:
+        return events, {}
+    reasons = list(dict.fromkeys([*("deleted", "merged"), *(one.reason for one in found)]))
+    every = reduce(lambda one, other: one.union(other), [*gone, *bad])
+    ranked = every.filter(every.entity.notnull()).mutate(
+        rank=ibis.cases(*((every.reason == r, k) for k, r in enumerate(reasons)))
     )
-    return [
-        Check(reason="no id", where="entity", what="expected an id in every row", fix="fill it in", bad=nameless),
-        Check(reason="no date", where="at", what="expected a date for every stage entry", fix="fill it in", bad=dateless),
-        Check(reason="negative amount", where="amount", what="expected no negative amount", fix="pass refunds as their own event",
-              bad=negative),
-        Check(reason="id twice", where="entity", what="expected each id once in a snapshot",
-              fix="keep one row per id, or map the file as events", bad=once.filter(once["_n"] > 1)),
-        Check(reason=f"{last} before {first}", where=last, what=f"expected {last} no earlier than {first}",
-              fix="correct the dates", bad=times.filter(times.won < times.begun)),
-    ]  # fmt: skip
+    first = ranked.group_by("entity").aggregate(rank=ranked["rank"].min())
+    if events.get_backend().name == "duckdb":
+        first = first.get_backend().create_table(ibis.util.gen_name("left_out"), first, temp=True)
+    counted = first.group_by("rank").aggregate(n=lambda t: t.count()).execute().set_index("rank")["n"]
+    counts = {reason: int(counted[k]) for k, reason in enumerate(reasons) if k in counted}
+    counts |= {one.reason: one.count for one in found if one.reason == "no id"}
+    return events.anti_join(first, "entity").filter(events.entity.notnull()), counts
 
 
-def _row(events: ir.Table) -> dict[str, ir.Scalar]:
-    return {ROW: events[ROW].min()}
-
-
-def _problem(check: Check) -> Problem:
-    count = int(check.bad.count().execute())
-    first = check.bad.order_by([ROW, "entity"]).limit(3).select("entity", ROW).execute()
-    shown = [f"{entity}" + (f" (row {int(row)})" if row == row else "") for entity, row in first.itertuples(index=False)]
-    fix = check.fix + ', or read with on_problem="set_aside"'
-    return Problem(check.where, f"{check.what}, found {count:,} otherwise, first: {', '.join(shown)}", fix)
+def _settable(one: Finding) -> Problem:
+    return Problem(one.problem.where, one.problem.what, f"{one.problem.fix}, {_ASIDE}")

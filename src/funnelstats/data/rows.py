@@ -1,0 +1,96 @@
+"""Which rows of a table belong to the funnel at all? Those left out are counted, each under the first reason that applies."""
+
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import and_, or_
+
+import ibis
+import ibis.expr.types as ir
+
+from funnelstats.data.amounts import deleted, merged
+from funnelstats.data.checks import Check
+from funnelstats.data.parse import dates, trimmed
+from funnelstats.data.table import Table
+
+#: Column added to a source: the id under which an entity is counted.
+KEY = "_funnel_entity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is left of a table, how many rows were left out and why, and entities to be left out of every other table too."""
+
+    table: ir.Table
+    left_out: dict[str, int] = field(default_factory=dict)
+    gone: ir.Table | None = None
+    checks: tuple[Check, ...] = ()
+
+
+def belonging(table: ir.Table, spec: Table) -> Kept:
+    """Add the entity's key, and leave out empty rows and those with another value than ``only`` asks for."""
+    table = table.mutate(**{KEY: _key(table, spec)})
+    asked = [name for name in dict.fromkeys([spec.entity, spec.stage, spec.at, *spec.dates.values()]) if name]
+    tests = {"empty row": reduce(and_, [_text(table[name]).isnull() for name in asked])}
+    tests |= {f"{column} is not {value}": (_text(table[column]) != value).fill_null(True) for column, value in spec.only.items()}
+    return _without(table, tests)
+
+
+def unmarked(table: ir.Table, spec: Table) -> Kept:
+    """Leave out deleted and merged records.
+
+    A row of a snapshot stands for its record. A record with a history is gone when its last row says so: an earlier mark was
+    undone. A record that goes on under the id of another table (``link``) is left out by itself, the other stays.
+    """
+    flags: dict[str, ir.BooleanValue] = {}
+    checks: tuple[Check, ...] = ()
+    if spec.deleted:
+        flags["deleted"], checks = deleted(table, spec.deleted)
+    if spec.merged:
+        flags["merged"] = merged(table, spec.merged)
+    kept = _without(table, flags)
+    if not kept.left_out or spec.link:
+        return Kept(table=kept.table, left_out=kept.left_out, checks=checks)
+    if spec.shape == "snapshot":
+        marked = [table.filter(flag).select(entity=table[KEY], reason=ibis.literal(name)) for name, flag in flags.items()]
+        return Kept(table=kept.table, gone=reduce(_union, marked), checks=checks)
+    at = dates(table, spec.at, date_format=spec.date_format).value
+    gone = reduce(_union, [_finally(table, flag, at, name) for name, flag in flags.items()])
+    return Kept(table=table.anti_join(gone, table[KEY] == gone.entity), gone=gone, checks=checks)
+
+
+def _key(table: ir.Table, spec: Table) -> ir.Value:
+    own = table[spec.entity]
+    if own.type().is_floating():
+        own = ibis.ifelse(own.isnan(), ibis.null(own.type()), own)
+    if own.type().is_string() or spec.link:
+        own = trimmed(own)
+    return ibis.coalesce(trimmed(table[spec.link]), own) if spec.link else own
+
+
+def _text(value: ir.Value) -> ir.Value:
+    return trimmed(value) if value.type().is_string() else value.cast("string")
+
+
+def _without(table: ir.Table, tests: dict[str, ir.BooleanValue]) -> Kept:
+    """Filter rows out, counted in one pass; a table with nothing to leave out stays as it is."""
+    if not tests:
+        return Kept(table=table)
+    sums, before = {}, ibis.literal(False)
+    for place, test in enumerate(tests.values()):
+        sums[f"n{place}"] = (test & ~before).sum()
+        before = before | test
+    row = table.aggregate(**sums).fill_null(0).execute().iloc[0]
+    left_out = {reason: int(row[f"n{place}"]) for place, reason in enumerate(tests) if row[f"n{place}"]}
+    applied = [tests[reason] for reason in left_out]
+    return Kept(table=table.filter(~reduce(or_, applied)) if applied else table, left_out=left_out)
+
+
+def _finally(table: ir.Table, flag: ir.BooleanValue, at: ir.Value, reason: str) -> ir.Table:
+    """Entities whose last row is marked."""
+    rows = table.select(entity=table[KEY], at=at, flag=flag)
+    last = rows.group_by("entity").aggregate(any=rows.flag.any(), marked=rows["at"].max(where=rows.flag), last=rows["at"].max())
+    return last.filter(last.any & (last.marked >= last.last).fill_null(True)).select("entity", reason=ibis.literal(reason))
+
+
+def _union(one: ir.Table, other: ir.Table) -> ir.Table:
+    return one.union(other)
