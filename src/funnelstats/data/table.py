@@ -101,7 +101,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(name).lower(), lowered, n=1)
     if close:
         return f"did you mean {lowered[close[0]]!r}?"
-    listed = sorted(one for one in lowered.values() if not one.startswith("_source"))
+    listed = [one for one in lowered.values() if not one.startswith("_source")]
     return f"known: {', '.join(listed[:12])}" + (f" and {len(listed) - 12} more" if len(listed) > 12 else "")
 
 
