@@ -21,7 +21,7 @@ run-second: setup ## Run them on a second data set: other stages, one more, anot
 	@$(BIN)/funnelstats run --data bundled:crm_second --output build/second $(ARGS)
 
 test: setup ## Run every test and every example in the documentation strings
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 $(ARGS)
 
 check: setup ## Look for style and type errors (ruff, mypy)
 	@$(BIN)/ruff check .

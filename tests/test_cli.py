@@ -24,7 +24,14 @@ display({"application/vnd.funnelstats.result+json": row, "text/plain": row["sent
 
 
 def call(*arguments):
-    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200", "NO_COLOR": "1"})
+    return CliRunner().invoke(app, list(map(str, arguments)), env={"NO_COLOR": "1"})
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal on which no table wraps; the consoles measure theirs once."""
+    monkeypatch.setattr(cli.out, "width", 200)
+    monkeypatch.setattr(cli.err, "width", 200)
 
 
 @pytest.fixture

@@ -298,6 +298,7 @@ def test_digest_of_a_folder_names_its_files(tmp_path):
     ("source", "expected"),
     [
         ("$5 or $6", "$5 or $6"),
+        ("$5, $6 and `$x$`", "$5, $6 and `$x$`"),
         ("`$x$`", "`$x$`"),
         ("```\n$x$\n```", "```\n$x$\n```"),
         (r"\$x\$", r"\$x\$"),

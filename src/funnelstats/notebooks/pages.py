@@ -20,7 +20,7 @@ from funnelstats.notebooks.run import Run
 
 # Code and code blocks first, so that a dollar sign in code is left alone; then display formulas, then formulas in a line.
 _MATH = re.compile(
-    r"(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|(?<![\\$\w])\$(?!\s)(?P<line>[^$\n]+?)(?<![\s\\])\$(?!\d)", re.DOTALL
+    r"(?P<code>```.*?```|`[^`\n]*`)|\$\$(?P<block>.+?)\$\$|(?<![\\$\w])\$(?!\s)(?P<line>[^$`\n]+?)(?<![\s\\])\$(?!\d)", re.DOTALL
 )
 
 
