@@ -19,12 +19,12 @@ from funnelstats.distributions.betabinomial import Tally, log_likelihood, log_pm
 from funnelstats.errors import DataError, FitError, Problem
 from funnelstats.estimate import Estimate, NotIdentified
 from funnelstats.inference.diagnose import Check, Diagnosis, diagnose_chains
-from funnelstats.inference.likelihood import laplace_check, maximise
 from funnelstats.inference.mcmc import Sampler, density_model, sample
 from funnelstats.inference.priors import Prior
 from funnelstats.inference.quadrature import EDGE_MASS, Grid
 from funnelstats.inference.tree import tree_of
 from funnelstats.models.groups import GroupsFit
+from funnelstats.models.likely import Independent, laplace
 from funnelstats.models.record import Record, check_request
 from funnelstats.models.trials import Trials, as_trials
 
@@ -35,12 +35,6 @@ FEW_GROUPS = 3
 CELLS_MIN = 50
 #: Elements of a grid evaluated at one time: 64 MB.
 CHUNK = 8_000_000
-#: Free scale of maximum likelihood: a concentration of e^18 is a binomial to seven digits.
-BOUNDS = ((-30.0, 30.0), (-12.0, 18.0))
-
-
-#: Draws of mean and concentration, checks, settings.
-Independent = tuple[tuple[np.ndarray, np.ndarray], tuple[Check, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +134,7 @@ class BetaBinomial:
         if method == "prior":
             return (self.mean.draw(rng, size), self.concentration.draw(rng, size)), (), {}
         if method == "mle":
-            return _laplace(trials, rng, size)
+            return laplace(trials, rng, size)
         grid = self.grid(trials)
         edge = Check(name="edge mass", value=grid.edge_mass, bound=f"below {EDGE_MASS:g}", verdict="PASS")
         cells = Check(name="cells with mass", value=grid.cells, bound=f"at least {CELLS_MIN}", where="the grid is coarse",
@@ -182,7 +176,9 @@ class BetaBinomialFit(GroupsFit[BetaBinomial]):
         """How many trials the population is worth to a group; large when groups hardly differ."""
         what = "concentration of the population of groups"
         if self._held:
-            return NotIdentified(what, reason="the likelihood is highest at the end of its scale: no spread, or nothing but spread")
+            return NotIdentified(
+                what, reason="the likelihood is highest at the end of its scale: no spread, or nothing but spread"
+            )
         return self.estimate("concentration", description=what, unit="trial")
 
     def parameters(self) -> xr.Dataset:
@@ -208,7 +204,9 @@ class BetaBinomialFit(GroupsFit[BetaBinomial]):
     def log_likelihood(self) -> xr.DataArray:
         """Log probability of each group's wins under the population, dims (chain, draw, group)."""
         mean, concentration = self._draws("mean")[..., None], self._draws("concentration")[..., None]
-        return self.labelled(log_pmf(self.data.wins, self.data.trials, mean=mean, concentration=concentration), "log likelihood").draws
+        return self.labelled(
+            log_pmf(self.data.wins, self.data.trials, mean=mean, concentration=concentration), "log likelihood"
+        ).draws
 
     def exact(self, *, probs: Sequence[float] = (0.05, 0.5, 0.95), labels: Sequence[str] | None = None) -> pd.DataFrame:
         """Mean, sd and quantiles by sums over the grid, without Monte Carlo error.
@@ -269,25 +267,6 @@ class BetaBinomialFit(GroupsFit[BetaBinomial]):
         if self.record.method == "prior":
             return np.broadcast_arrays(a + 0.0 * self.data.trials, b + 0.0 * self.data.trials)
         return a + self.data.wins, b + (self.data.trials - self.data.wins)
-
-
-def _laplace(trials: Trials, rng: np.random.Generator, size: int) -> Independent:
-    """Draws about the maximum of the likelihood, on the scales of logit and log."""
-    wins, count = trials.wins.sum(), trials.trials.sum()
-    if wins in (0, count):
-        found = f"expected both wins and losses, found {wins} wins of {count}: the likelihood is highest at a rate of {wins / count:g}"
-        raise FitError("BetaBinomial by mle", [Problem("wins", f"{found}, which has no error", 'use method="quadrature"')])
-    tally = Tally.of(trials.wins, trials.trials)
-
-    def log_density(point: np.ndarray) -> float:
-        with np.errstate(all="ignore"):
-            return float(log_likelihood(tally, mean=expit(point[:1]), concentration=np.exp(point[1:]))[0])
-
-    starts = [(float(logit(wins / count)), np.log(k)) for k in (1.0, 10.0, 300.0)]
-    best = maximise(log_density, names=("logit mean", "log concentration"), bounds=BOUNDS, starts=starts)
-    points = best.draw(rng, size)
-    held = {"held at a bound": ", ".join(best.boundary)} if best.boundary else {}
-    return (expit(points[:, 0]), np.exp(points[:, 1])), (*best.checks(), laplace_check(log_density, best, points)), held
 
 
 def _shapes(mean: Any, concentration: Any) -> tuple[Any, Any]:
