@@ -166,6 +166,18 @@ def test_later_changes_to_the_data_do_not_reach_the_number():
     assert np.array_equal((number * 2).draws.values / 2, number.draws.values)
 
 
+def test_the_description_of_a_result_repeats_the_calculation():
+    a, b = single([1.0, 2.0], what="a"), single([3.0, 4.0], what="b")
+    assert [x.description for x in (a - b, 1 - a, a - 1, 2 / b, -a)] == [
+        "(a) - (b)",
+        "(1) - (a)",
+        "(a) - (1)",
+        "(2) / (b)",
+        "-(a)",
+    ]
+    assert by_owner(np.ones((2, 3))).sum("owner").description == "sum over owner of x"
+
+
 def test_division_by_a_draw_of_zero_is_refused():
     with np.errstate(divide="ignore"), pytest.raises(DataError, match="NotIdentified"):
         single([1.0, 2.0]) / single([0.0, 1.0])
@@ -295,10 +307,16 @@ def test_a_number_never_stands_alone_in_a_sentence():
     frame = rates.to_frame()
     assert list(frame.columns) == ["mean", "sd", "lower", "upper", "interval", "unit"]
     assert frame.loc["Bo", "interval"] == "90% equal-tailed interval"
-    assert "&lt;b&gt;" in single([1.0, 2.0], what="<b>")._repr_html_()
+    assert "<i>" not in single([1.0, 2.0], what="<i>")._repr_html_()
     with pytest.raises(DataError, match=r"owner: expected one of \['Ann', 'Bo', 'Cy'\], found 'Di'"):
         rates.sel(owner="Di")
     assert rates.sel(owner="Bo").description == "x, Bo"
+
+
+def test_mean_and_standard_deviation_are_those_of_the_draws():
+    number = single([1.0, 2.0, 3.0, 6.0])
+    assert (number.point, number.sd) == (3.0, pytest.approx(np.sqrt(14 / 3)))
+    assert number.to_frame().iloc[0, :2].tolist() == pytest.approx([3.0, np.sqrt(14 / 3)])
 
 
 def test_probability_is_a_share_of_joint_draws():

@@ -82,7 +82,8 @@ def _rates_beside(axes: Any, places: np.ndarray, table: pd.DataFrame) -> None:
         axes.barh(place + 0.22, high - low, left=low, height=0.2, **look)
         axes.plot([rate, rate], [place + 0.08, place + 0.36], color=INK, lw=1.4, solid_capstyle="butt")
         text = rate_text(row, kind) + (" so far" if young else "")
-        axes.annotate(text + (" of all" if last else ""), (0, place - 0.0), va="bottom", annotation_clip=False)
+        whose = (", of all" if young else " of all") if last else ""
+        axes.annotate(text + whose, (0, place), va="bottom", annotation_clip=False)
         axes.axhline(place + 0.22, color=LOST, lw=0.7, zorder=0)
     axes.set(xlim=(0, 1), xticks=[0, 0.5, 1], xticklabels=["0", "50%", "100%"])
     axes.tick_params(left=False, labelleft=False, labelsize=9)
