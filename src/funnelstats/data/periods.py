@@ -1,25 +1,21 @@
 """What was spent, gathered and earned in each period? One row per month (or week, day, quarter, year), without gaps.
 
-The chain's data: marketing ``M``, leads ``L``, sales leads ``S``, revenue ``R``, or columns of any other name, each with its unit.
-A missing period is refused: a lag or a standard error that allows for neighbouring months would pair the wrong rows.
+The chain's data: marketing ``M``, leads ``L``, sales leads ``S``, revenue ``R``, or columns of any other name, each with its
+unit. A missing period is refused: a lag or a standard error that allows for neighbouring months would pair the wrong rows.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 import pandas as pd
 
 from funnelstats.data.datasets import Card, dataset_card, load_dataset
+from funnelstats.data.gaps import FREQUENCY, LENGTHS, in_order, named_columns, numbers, one_currency
 from funnelstats.errors import DataError, Problem
 from funnelstats.window import ObservationWindow, Unit
-
-#: Length of a period -> frequency in pandas. Weeks are counted from the first date, whatever day of the week it is.
-_FREQUENCY = {"day": "D", "month": "M", "quarter": "Q", "year": "Y"}
-LENGTHS = ("day", "week", "month", "quarter", "year")
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -83,16 +79,16 @@ class Periods:
             currencies.
         """
         subject = f"{source} ({len(frame):,} rows)"
-        problems, pairs = _named(frame, period, columns, currency)
+        problems, pairs = named_columns(frame, period, columns, currency)
         problems += [] if length in LENGTHS else [Problem("length", f"expected one of {', '.join(LENGTHS)}, found {length!r}")]
         problems += [Problem("rows", "expected at least one, found none")] if frame.empty else []
         if problems:
             raise DataError(subject, problems)
-        values = {name: _numbers(frame, column, problems) for name, column in pairs.items()}
+        values = {name: numbers(frame, column, problems) for name, column in pairs.items()}
         order, stamps = np.arange(len(frame)), frame.index.to_numpy()
         if period is not None:
-            order, stamps = _in_order(frame[period], period, length, problems)
-        code = _one_currency(frame, currency, units or {}, problems)
+            order, stamps = in_order(frame[period], period, length, problems)
+        code = one_currency(frame, currency, units or {}, problems)
         unknown = sorted(set(units or {}) - set(pairs))
         problems += [Problem("units", f"expected units of {list(pairs)}, found some for {unknown}")] if unknown else []
         if problems:
@@ -122,7 +118,9 @@ class Periods:
         if not isinstance(first, pd.Timestamp):
             return None
         unit = self.length if self.length in get_args(Unit) else "month"
-        end = last + pd.Timedelta(days=6) if self.length == "week" else last.to_period(_FREQUENCY[self.length]).end_time.normalize()
+        end = (
+            last + pd.Timedelta(days=6) if self.length == "week" else last.to_period(FREQUENCY[self.length]).end_time.normalize()
+        )
         return ObservationWindow.of(end, start=first, unit=unit)  # type: ignore[arg-type]
 
     def aligned(self, delays: Mapping[str, int]) -> pd.DataFrame:
@@ -140,7 +138,9 @@ class Periods:
         """
         last = len(self.frame) - max(delays.values(), default=0)
         if max(delays.values(), default=0) and not self.length:
-            raise DataError(self.source, [Problem("lag", "the rows have no order, so there is no earlier one", "name the period column")])
+            raise DataError(
+                self.source, [Problem("lag", "the rows have no order, so there is no earlier one", "name the period column")]
+            )
         return pd.DataFrame({name: self.frame[name].to_numpy()[late : max(last, 0) + late] for name, late in delays.items()})
 
     def rows(self, start: int, stop: int) -> Self:
@@ -198,80 +198,17 @@ def read_periods(
     wanted = columns or [column for column, (kind, _) in described.items() if kind in ("number", "whole number")]
     pairs = dict(wanted) if isinstance(wanted, Mapping) else {column: column for column in wanted}
     on_card = {variable: described.get(column, ("", ""))[1] for variable, column in pairs.items()}
-    return Periods.of(frame, period=period or (dates[0] if dates else None), columns=pairs, length=length,
-                      units={**on_card, **(units or {})}, currency=currency or card.currency, source=f"bundled:{name}")  # fmt: skip
+    return Periods.of(
+        frame,
+        period=period or (dates[0] if dates else None),
+        columns=pairs,
+        length=length,
+        units={**on_card, **(units or {})},
+        currency=currency or card.currency,
+        source=f"bundled:{name}",
+    )
 
 
 def _columns(card: Card, name: str) -> dict[str, tuple[str, str]]:
     table = next((part for part in card.tables if Path(part.path).stem == name.split("/")[-1]), card.tables[0])
     return {column.name: (column.type, column.unit) for column in table.columns}
-
-
-def _named(frame: pd.DataFrame, period: str | None, columns: Any, currency: str) -> tuple[list[Problem], dict[str, str]]:
-    """Which variable is which column; problems where one is not there."""
-    if columns is None:
-        columns = [name for name in frame.select_dtypes("number").columns if name != period]
-    pairs = dict(columns) if isinstance(columns, Mapping) else {str(name): name for name in columns}
-    wanted = [*pairs.values(), *([] if period is None else [period])]
-    problems = [Problem(str(name), f"column expected, found {list(frame.columns)}") for name in wanted if name not in frame.columns]
-    if not pairs:
-        problems.append(Problem("columns", "expected at least one column of numbers, found none"))
-    return problems, pairs
-
-
-def _numbers(frame: pd.DataFrame, column: str, problems: list[Problem]) -> np.ndarray:
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        rows = ", ".join(str(row + 1) for row in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
-        problems.append(Problem(str(column), f"expected a number in every row, found none in row {rows}", "fill or cut these periods"))
-    return values
-
-
-def _in_order(column: pd.Series, name: str, length: str, problems: list[Problem]) -> tuple[np.ndarray, np.ndarray]:
-    """Order of the rows and their stamps; problems where a period is missing, there twice or no date."""
-    if isinstance(column.dtype, pd.PeriodDtype):
-        column = column.dt.to_timestamp()
-    if pd.api.types.is_integer_dtype(column):
-        stamps: Any = column.to_numpy()
-        place = column.to_numpy() - column.min()
-    else:
-        stamps = pd.to_datetime(column, errors="coerce", format="ISO8601" if column.dtype in ("str", object) else None)
-        if stamps.isna().any():
-            found = f"expected dates like 2026-06-30, found {column[stamps.isna()].iloc[0]!r}"
-            problems.append(Problem(name, found))
-            return np.arange(len(column)), column.to_numpy()
-        place = _places(stamps, name, length, problems)
-        stamps = stamps.astype("datetime64[us]").array
-    again = pd.Series(place)[pd.Series(place).duplicated()]
-    if len(again):
-        first = int(np.flatnonzero(place == again.iloc[0])[0])
-        problems.append(Problem(name, f"expected each {length} once, found {len(again)} again, first {column.iloc[first]}", "add them up"))
-    missing = sorted(set(range(int(place.max()) + 1)) - set(place.tolist()))
-    if missing:
-        what = f"expected every {length} from first to last, found {len(missing)} missing, the first after {missing[0]} of them"
-        problems.append(Problem(name, what, "put them in, with zeros if nothing happened"))
-    return np.argsort(place, kind="stable"), stamps
-
-
-def _places(stamps: pd.Series, name: str, length: str, problems: list[Problem]) -> np.ndarray:
-    """Number of each date's period, the first being 0."""
-    if length == "week":
-        days = (stamps - stamps.min()).dt.days.to_numpy()
-        if (days % 7).any():
-            problems.append(Problem(name, "expected dates a whole number of weeks apart, found others"))
-        return np.asarray(days // 7)
-    numbers = stamps.dt.to_period(_FREQUENCY[length]).astype("int64").to_numpy()
-    return np.asarray(numbers - numbers.min())
-
-
-def _one_currency(frame: pd.DataFrame, currency: str, units: Mapping[str, str], problems: list[Problem]) -> str:
-    """Return the currency of all amounts: that of the units, of the argument and of the column it names."""
-    codes = {code for unit in units.values() for code in re.findall(r"\b[A-Z]{3}\b", unit)}
-    if currency in frame.columns:
-        codes |= set(frame[currency].dropna().astype(str))
-    elif currency:
-        codes.add(currency)
-    if len(codes) > 1:
-        problems.append(Problem("currency", f"expected one currency, found {', '.join(sorted(codes))}", "convert the amounts first"))
-    return next(iter(sorted(codes)), "")

@@ -1,12 +1,13 @@
 """How uncertain is a product of uncertain slopes? Moments of the product of independent normals, and its distribution for two.
 
-The delta method keeps the first-order terms, Sobel's standard error; the second-order formula adds the products of two variances; the
-exact variance is ``prod(mean^2 + var) - prod(mean^2)`` (Goodman 1960, JASA 55:708-713).  The product is skewed, so intervals that
-are symmetric about it miss more on one side (MacKinnon, Lockwood & Williams 2004, Multivariate Behavioral Research 39:99-128).
+The delta method keeps the first-order terms, Sobel's standard error; the second-order formula adds the products of two
+variances; the exact variance is ``prod(mean^2 + var) - prod(mean^2)`` (Goodman 1960, JASA 55:708-713).  The product is skewed,
+so intervals that are symmetric about it miss more on one side (MacKinnon, Lockwood & Williams 2004, Multivariate Behavioral
+Research 39:99-128).
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from scipy.integrate import quad
@@ -48,7 +49,7 @@ def cdf(z: float, mean: Sequence[float], sd: Sequence[float]) -> float:
         return float((inside if x > 0 else 1 - inside) * _density(u))
 
     edges = sorted({-12.0, 12.0, *(min(max(point, -12.0), 12.0) for point in (-mx / sx, -mx / sx - 0.05, -mx / sx + 0.05, 0.0))})
-    parts = (quad(below, low, high, epsabs=1e-12, epsrel=1e-10, limit=400)[0] for low, high in zip(edges, edges[1:], strict=False))
+    parts = (quad(below, low, high, epsabs=1e-12, epsrel=1e-10, limit=400)[0] for low, high in pairwise(edges))
     return float(sum(parts))
 
 

@@ -48,6 +48,7 @@ class Affine:
             raise DataError("an affine map", problems)
 
     def __call__(self, x: Any) -> Any:
+        """Apply the map."""
         return self.slope * x + self.intercept
 
     def __matmul__(self, first: "Affine") -> "Affine":

@@ -1,15 +1,16 @@
 """How does revenue come from marketing? Through leads and sales leads: ``R = e(c(aM + b) + d) + f``.
 
-Each link is a straight line with normal noise: ``L = aM + b + u1``, ``S = cL + d + u2``, ``R = eS + f + u3``.  Any other chain of named
-variables is written alike, with skip arrows (``M -> R``), variables that were never recorded, and lags.  What it assumes: straight lines,
-no arrow but those drawn, noise that the links do not share.  Each can be tested, see :mod:`funnelstats.models.chain_checks`.
+Each link is a straight line with normal noise: ``L = aM + b + u1``, ``S = cL + d + u2``, ``R = eS + f + u3``.  Any other chain
+of named variables is written alike, with skip arrows (``M -> R``), variables that were never recorded, and lags.  What it
+assumes: straight lines, no arrow but those drawn, noise that the links do not share.  Each can be tested, see
+:mod:`funnelstats.models.chain_checks`.
 """
 
+import itertools
 import re
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -25,11 +26,10 @@ from funnelstats.models.chain_fit import ChainFit
 from funnelstats.models.chain_formula import formula
 from funnelstats.models.chain_paths import Arrow, Paths
 from funnelstats.models.chain_run import run
+from funnelstats.models.chain_vet import LETTERS, Noise, require_data, shape_problems
 from funnelstats.models.record import check_request
 
 Method = Literal["ols", "sur", "3sls", "bootstrap", "quadrature", "mcmc", "prior"]
-Noise = Literal["independent", "correlated"]
-LETTERS = string.ascii_lowercase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,8 @@ class Chain:
     Parameters
     ----------
     variables : tuple of str
-        In causal order. The coefficients are named in that order: slope ``a`` and baseline ``b`` of the first link, ``c`` and ``d``
-        of the second, and so on; then the skip arrows.
+        In causal order. The coefficients are named in that order: slope ``a`` and baseline ``b`` of the first link, ``c`` and
+        ``d`` of the second, and so on; then the skip arrows.
     skips : tuple of (str, str)
         Arrows that leave out a variable.
     hidden : tuple of str
@@ -77,22 +77,27 @@ class Chain:
     scales: tuple[tuple[str, float, float], ...] = ()
 
     def __post_init__(self) -> None:
-        problems = _shape_problems(self)
+        problems = shape_problems(self)
         if problems:
             raise DataError("a chain", problems)
 
     @classmethod
     def of(
-        cls, arrows: str = "M -> L -> S -> R", *, skip: str | Sequence[str] = (), lag: Mapping[str, int] | None = None, **fields: Any
+        cls,
+        arrows: str = "M -> L -> S -> R",
+        *,
+        skip: str | Sequence[str] = (),
+        lag: Mapping[str, int] | None = None,
+        **fields: Any,
     ) -> Self:
-        """Build from arrows as text, such as ``Chain.of("spend -> visits -> orders", skip="spend -> orders", lag={"orders": 1})``."""
+        """Build from arrows as text: ``Chain.of("spend -> visits -> orders", skip="spend -> orders", lag={"orders": 1})``."""
         skips = tuple(_split(text) for text in ([skip] if isinstance(skip, str) else skip))
         return cls(variables=_split(arrows), skips=skips, lags=tuple((lag or {}).items()), **fields)  # type: ignore[arg-type]
 
     # -- structure -----------------------------------------------------------------------------------------------
     def letters(self) -> dict[str, str]:
         """Meaning of each coefficient: ``{"a": "M -> L", "b": "baseline of L", ...}``."""
-        named = {}
+        named: dict[str, str] = {}
         for at, (source, target) in enumerate(zip(self.variables, self.variables[1:], strict=False)):
             named |= {LETTERS[2 * at]: f"{source} -> {target}", LETTERS[2 * at + 1]: f"baseline of {target}"}
         first = 2 * (len(self.variables) - 1)
@@ -103,10 +108,10 @@ class Chain:
         observed = tuple(name for name in self.variables if name not in self.hidden)
         letter = {meaning: name for name, meaning in self.letters().items()}
         arrows, baselines, written = [], [], []
-        for source, target in zip(observed, observed[1:], strict=False):
+        for source, target in itertools.pairwise(observed):
             run = self.variables[self.variables.index(source) : self.variables.index(target) + 1]
             slopes, base = "", ""
-            for before, after in zip(run, run[1:], strict=False):
+            for before, after in itertools.pairwise(run):
                 slope, own = letter[f"{before} -> {after}"], letter[f"baseline of {after}"]
                 base = f"{slope}({base}) + {own}" if " " in base else f"{slope}{base} + {own}" if base else own
                 slopes = slope + slopes
@@ -134,7 +139,8 @@ class Chain:
             Coefficient to ``"identified"`` or to :class:`~funnelstats.estimate.NotIdentified` with the reason; then the products
             and sums that are identified in their stead.
         """
-        paths, found = self.paths(), {}
+        paths = self.paths()
+        found: dict[str, NotIdentified | str] = {}
         for name, meaning in self.letters().items():
             around = next((arrow for arrow in paths.arrows if arrow.through and _inside(self, arrow, meaning)), None)
             if around is None:
@@ -142,8 +148,10 @@ class Chain:
                 continue
             base = dict(paths.written)[dict(paths.baselines)[around.target]]
             lost = " and ".join(around.through)
-            reason = (f"{lost} not recorded: measured as k {around.through[0]} + m, with any k and m, it would give the same data, so only "
-                      f"{around.name} and {base} are known")  # fmt: skip
+            reason = (
+                f"{lost} not recorded: measured as k {around.through[0]} + m, with any k and m, it would give the same data, so only "
+                f"{around.name} and {base} are known"
+            )
             found[name] = NotIdentified(f"{name} ({meaning})", reason)
         for arrow in paths.arrows:
             if arrow.through:
@@ -184,10 +192,21 @@ class Chain:
         return found
 
     def fit(
-        self, data: Periods, *, seed: int, method: Method = "ols", draws: int = 1000, chains: int = 4, errors: Errors | None = None,
-        block: int | None = None, tune: int = 1000, cores: int = 1, sampler: Sampler = "nutpie", target_accept: float = 0.9,
+        self,
+        data: Periods,
+        *,
+        seed: int,
+        method: Method = "ols",
+        draws: int = 1000,
+        chains: int = 4,
+        errors: Errors | None = None,
+        block: int | None = None,
+        tune: int = 1000,
+        cores: int = 1,
+        sampler: Sampler = "nutpie",
+        target_accept: float = 0.9,
         progress: bool = False,
-    ) -> ChainFit:  # fmt: skip
+    ) -> ChainFit:
         """Condition on periods.
 
         Parameters
@@ -215,9 +234,16 @@ class Chain:
             A variable is missing from the data, or the method does not fit the model.
         """
         check_request("Chain.fit", method=method, methods=Method, seed=seed, draws=draws, chains=chains)
-        _check_data(self, data, method, errors)
-        settings = {"errors": errors, "block": block, "tune": tune, "cores": cores, "sampler": sampler, "target_accept": target_accept,
-                    "progress": progress}  # fmt: skip
+        require_data(self, data, method, errors)
+        settings = {
+            "errors": errors,
+            "block": block,
+            "tune": tune,
+            "cores": cores,
+            "sampler": sampler,
+            "target_accept": target_accept,
+            "progress": progress,
+        }
         return run(self, data, method=method, seed=seed, draws=draws, chains=chains, options=settings)
 
     def __str__(self) -> str:
@@ -231,58 +257,5 @@ def _split(text: str) -> tuple[str, ...]:
 def _inside(chain: Chain, arrow: Arrow, meaning: str) -> bool:
     """Whether a link lies between the ends of a composite arrow."""
     names = chain.variables[chain.variables.index(arrow.source) : chain.variables.index(arrow.target) + 1]
-    links = {f"{before} -> {after}" for before, after in zip(names, names[1:], strict=False)}
+    links = {f"{before} -> {after}" for before, after in itertools.pairwise(names)}
     return meaning in links | {f"baseline of {name}" for name in names[1:]}
-
-
-def _shape_problems(chain: Chain) -> list[Problem]:
-    names, problems = chain.variables, []
-    if len(names) < 2 or len(set(names)) < len(names) or not all(names):
-        problems.append(Problem("variables", f"expected two or more different names, found {names}", 'write "M -> L -> S -> R"'))
-        return problems
-    if 2 * (len(names) - 1) + len(chain.skips) > len(LETTERS):
-        problems.append(Problem("variables", f"expected at most {len(LETTERS)} coefficients, found more"))
-    for skip in chain.skips:
-        known = len(skip) == 2 and set(skip) <= set(names)
-        if not known or names.index(skip[1]) - names.index(skip[0]) < 2:
-            found = " -> ".join(skip)
-            problems.append(Problem("skips", f"expected an arrow forward past at least one of {' -> '.join(names)}, found {found}"))
-        elif set(skip) & set(chain.hidden):
-            what = f"{' -> '.join(skip)} touches a variable that was not recorded, so it cannot be told from the links"
-            problems.append(Problem("skips", what))
-    if len(set(chain.skips)) < len(chain.skips):
-        problems.append(Problem("skips", "the same arrow is there twice"))
-    unknown = [name for name in chain.hidden if name not in names[1:-1]]
-    if unknown:
-        problems.append(Problem("hidden", f"expected variables between {names[0]} and {names[-1]}, found {unknown}"))
-    wrong = [(name, lag) for name, lag in chain.lags if name not in names[1:] or lag < 0]
-    if wrong:
-        problems.append(Problem("lags", f"expected whole numbers from 0 on for {list(names[1:])}, found {wrong}"))
-    if chain.noise not in get_args(Noise):
-        problems.append(Problem("noise", f"expected one of {', '.join(get_args(Noise))}, found {chain.noise!r}"))
-    for name, _, spread in chain.scales:
-        if name not in names or not spread > 0:
-            problems.append(Problem("scales", f"expected a variable and a positive spread, found {name!r}, {spread!r}"))
-    if not all(prior.proper for prior in (chain.slope, chain.baseline, chain.spread)) or chain.spread.support[0] < 0:
-        problems.append(Problem("priors", "expected proper priors, that of the spread on positive numbers"))
-    return problems
-
-
-def _check_data(chain: Chain, data: Any, method: str, errors: str | None) -> None:
-    if not isinstance(data, Periods):
-        raise DataError("Chain.fit", [Problem("data", f"expected Periods, found {type(data).__name__}", "use read_periods(...)")])
-    problems = []
-    for name in chain.variables:
-        if name not in data.variables and name not in chain.hidden:
-            fix = f"name its column, or say hidden=({name!r},) if it was never recorded: the links around it are then known as one"
-            ends = name in (chain.variables[0], chain.variables[-1])
-            problems.append(Problem(name, f"missing link: expected a variable, found {', '.join(data.variables)}",
-                                    "name its column" if ends else fix))  # fmt: skip
-    if errors is not None and errors not in get_args(Errors):
-        problems.append(Problem("errors", f"expected one of {', '.join(get_args(Errors))}, found {errors!r}"))
-    elif errors == "hac" and not data.length:
-        problems.append(Problem("errors", "hac asks for neighbouring periods, and the rows have no order", 'use "hc3"'))
-    if chain.noise == "correlated" and method not in ("mcmc", "prior"):
-        problems.append(Problem("method", f"correlated noise needs mcmc, found {method!r}", 'or compare method="3sls"'))
-    if problems:
-        raise DataError(f"{' -> '.join(chain.variables)} in {data.source}", problems)

@@ -1,7 +1,7 @@
 """Would the chain have foretold the last periods? Fit on those before, predict, and count how often the interval held.
 
-Given the marketing of the held-out periods, not what followed it.  Beside it two simpler forecasts: revenue on marketing alone, and
-the mean of the periods before.
+Given the marketing of the held-out periods, not what followed it.  Beside it two simpler forecasts: revenue on marketing alone,
+and the mean of the periods before.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ class Backtest:
     Attributes
     ----------
     table : DataFrame
-        One row per held-out period: ``period``, the first variable, ``observed``, ``predicted``, ``lower``, ``upper``, ``inside``.
+        One row per held-out period: ``period``, the first variable, ``observed``, ``predicted``, ``lower``, ``upper``,
+        ``inside``.
     coverage : float
         Share of periods inside their interval.
     interval : Interval
@@ -40,13 +41,16 @@ class Backtest:
     def __str__(self) -> str:
         errors = ", ".join(f"{name} {value:.4g}" for name, value in self.errors.items())
         inside = int(self.table["inside"].sum())
-        return f"{inside} of {len(self.table)} held-out periods inside their {self.interval}; root mean squared error ({self.unit}): {errors}"
+        held = f"{inside} of {len(self.table)} held-out periods inside their {self.interval}"
+        return f"{held}; root mean squared error ({self.unit}): {errors}"
 
     def __repr__(self) -> str:
         return f"<Backtest {self}>"
 
 
-def backtest(chain: Chain, periods: Periods, *, holdout: int, seed: int, method: Method = "ols", interval: Interval = DEFAULT) -> Backtest:
+def backtest(
+    chain: Chain, periods: Periods, *, holdout: int, seed: int, method: Method = "ols", interval: Interval = DEFAULT
+) -> Backtest:
     """Hold out the last periods, fit on the others, and compare.
 
     Parameters
@@ -87,11 +91,22 @@ def backtest(chain: Chain, periods: Periods, *, holdout: int, seed: int, method:
     before = table.iloc[: len(table) - holdout]
     straight = np.polyval(np.polyfit(before[source], before[outcome], 1), level)
     late = chain.delays()[outcome]
-    frame = pd.DataFrame({"period": periods.labels[whole - holdout :], source: level, "observed": seen, "predicted": mean.mean(axis=0),
-                          "lower": lower, "upper": upper, "inside": (lower <= seen) & (seen <= upper)})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "period": periods.labels[whole - holdout :],
+            source: level,
+            "observed": seen,
+            "predicted": mean.mean(axis=0),
+            "lower": lower,
+            "upper": upper,
+            "inside": (lower <= seen) & (seen <= upper),
+        }
+    )
     if late:
         frame.insert(2, "spent", periods.labels[whole - holdout - late : whole - late])
     forecasts = {"chain": frame["predicted"].to_numpy(), "reduced form": straight,
                  "mean of the periods before": np.full(holdout, before[outcome].mean())}  # fmt: skip
     errors = {name: float(np.sqrt(np.mean((forecast - seen) ** 2))) for name, forecast in forecasts.items()}
-    return Backtest(table=frame, coverage=float(frame["inside"].mean()), interval=interval, errors=errors, unit=periods.unit(outcome))
+    return Backtest(
+        table=frame, coverage=float(frame["inside"].mean()), interval=interval, errors=errors, unit=periods.unit(outcome)
+    )

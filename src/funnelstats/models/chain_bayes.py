@@ -1,11 +1,11 @@
 """What do the periods say of the chain, given priors? The joint posterior of all links, exactly by quadrature or by sampling.
 
-On variables that are centred and scaled, ``y = X beta + noise`` with normal priors on slopes and baselines and a prior on the spread
-of the noise.  Given the spread, ``beta`` is normal and integrates out, so one dimension per link is left: a sum over a fine grid.
-With independent noise the posterior of the chain is the product of those of its links.
+On variables that are centred and scaled, ``y = X beta + noise`` with normal priors on slopes and baselines and a prior on the
+spread of the noise.  Given the spread, ``beta`` is normal and integrates out, so one dimension per link is left: a sum over a
+fine grid. With independent noise the posterior of the chain is the product of those of its links.
 
-With ``noise="correlated"`` a common cause may move several links: ``u_k = sum_j lambda_kj u_j + v_k``, any covariance at all.  What then
-keeps the slopes apart is only that the first variable enters the first link alone; NUTS is used.
+With ``noise="correlated"`` a common cause may move several links: ``u_k = sum_j lambda_kj u_j + v_k``, any covariance at all.
+What then keeps the slopes apart is only that the first variable enters the first link alone; NUTS is used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,10 +62,13 @@ def natural(link: Equation, gamma: np.ndarray, sigma: np.ndarray, scales: Scales
     return beta, sigma * spread
 
 
-def prior_draws(links: Sequence[Equation], priors: Priors, rng: np.random.Generator, size: int, scales: Scales, *, correlated: bool) -> tuple[
-    np.ndarray, np.ndarray, np.ndarray | None]:  # fmt: skip
+def prior_draws(
+    links: Sequence[Equation], priors: Priors, rng: np.random.Generator, size: int, scales: Scales, *, correlated: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Draws of coefficients (size, k), spreads (size, m) and, where noise is correlated, its correlations (size, m, m)."""
-    parts = [(np.column_stack([prior.draw(rng, size) for prior in priors.of(link)]), priors.spread.draw(rng, size)) for link in links]
+    parts = [
+        (np.column_stack([prior.draw(rng, size) for prior in priors.of(link)]), priors.spread.draw(rng, size)) for link in links
+    ]
     innovations = np.column_stack([sigma for _, sigma in parts])
     spreads, correlation = innovations, None
     if correlated:
@@ -136,7 +139,15 @@ def _one_link(
 
 
 def by_mcmc(
-    links: Sequence[Equation], priors: Priors, scales: Scales, *, correlated: bool, seed: int, draws: int, chains: int, **settings: Any
+    links: Sequence[Equation],
+    priors: Priors,
+    scales: Scales,
+    *,
+    correlated: bool,
+    seed: int,
+    draws: int,
+    chains: int,
+    **settings: Any,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, xr.DataTree]:
     """Draws by NUTS.
 
@@ -153,7 +164,7 @@ def by_mcmc(
     pairs = _pairs(links) if correlated else []
     names |= {f"shared_{later}_{earlier}": SHARED for later, earlier in pairs}
     tree = sample(density_model(names, _log_likelihood(links, scales, pairs)), seed=seed, draws=draws, chains=chains, **settings)
-    posterior = tree["posterior"]
+    posterior = tree["posterior"].to_dataset()
     innovations = np.stack([posterior[f"spread_{place}"].values for place in range(len(links))], axis=-1)
     spreads, correlation = innovations, None
     if correlated:

@@ -1,9 +1,10 @@
 """Is the chain the right shape for these periods? What it assumes, tested one assumption at a time.
 
-If the links are straight, no arrow is missing and the links share no noise, the product of their slopes and the slope of the last
-variable on the first estimate the same number; the product more precisely.  A gap between them (Hausman 1978, Econometrica
-46:1251-1271) says that something is broken; the other rows say what it may be.  No test sees an unrecorded cause of two *neighbouring*
-variables, nor an error that all of them share through the first: for those see :mod:`funnelstats.models.chain_sensitivity`.
+If the links are straight, no arrow is missing and the links share no noise, the product of their slopes and the slope of the
+last variable on the first estimate the same number; the product more precisely.  A gap between them (Hausman 1978, Econometrica
+46:1251-1271) says that something is broken; the other rows say what it may be.  No test sees an unrecorded cause of two
+*neighbouring* variables, nor an error that all of them share through the first: for those see
+:mod:`funnelstats.models.chain_sensitivity`.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from funnelstats.data.periods import Periods
 from funnelstats.models.chain import Chain
 from funnelstats.models.chain_equations import Equation, equations, inflation
 from funnelstats.models.chain_estimate import bandwidth, fixed_b
-from funnelstats.models.chain_tests import Tested, added, holm, influence, judged, leave_one_out, long_run_variance
+from funnelstats.models.chain_restrictions import Restriction, added, holm, influence, judged, leave_one_out, long_run_variance
 
 #: P-value, adjusted within the family, under which a row is marked.
 LEVEL = 0.05
@@ -84,7 +85,12 @@ def check_chain(chain: Chain, periods: Periods) -> Specification:
     paths, table, ordered = chain.paths(), periods.aligned(chain.delays()), bool(periods.length)
     links = equations(paths, table, subject=f"{' -> '.join(paths.variables)} in {periods.source}")
     headline, product, reduced = _product_against_reduced(chain, table, links, ordered)
-    family = [*_missing_arrows(chain, table, links, ordered), *_shared_noise(links), *_lines(links, ordered), *_stability(links, ordered)]
+    family = [
+        *_missing_arrows(chain, table, links, ordered),
+        *_shared_noise(links),
+        *_lines(links, ordered),
+        *_stability(links, ordered),
+    ]
     adjusted = holm(np.array([row["p"] for row in family]))
     for row, p in zip(family, adjusted, strict=True):
         row["p_adjusted"] = float(p)
@@ -94,9 +100,18 @@ def check_chain(chain: Chain, periods: Periods) -> Specification:
     return Specification(table=frame, product=product, reduced=reduced)
 
 
-def _row(check: str, where: str, tested: Tested, meaning: str) -> dict[str, Any]:
-    return {"check": check, "where": where, "value": tested.estimate, "se": tested.se, "statistic": tested.statistic, "p": tested.p,
-            "p_adjusted": tested.p, "verdict": "REVIEW" if tested.p < LEVEL else "PASS", "meaning": meaning}  # fmt: skip
+def _row(check: str, where: str, tested: Restriction, meaning: str) -> dict[str, Any]:
+    return {
+        "check": check,
+        "where": where,
+        "value": tested.estimate,
+        "se": tested.se,
+        "statistic": tested.statistic,
+        "p": tested.p,
+        "p_adjusted": tested.p,
+        "verdict": "REVIEW" if tested.p < LEVEL else "PASS",
+        "meaning": meaning,
+    }
 
 
 def _product_against_reduced(chain: Chain, table: pd.DataFrame, links: tuple[Equation, ...], ordered: bool) -> tuple[
@@ -129,8 +144,13 @@ def _product_against_reduced(chain: Chain, table: pd.DataFrame, links: tuple[Equ
     else:
         statistic = (product - reduced) ** 2 / gap
         p = float(chi2.sf(statistic, 1))
-        hausman |= {"statistic": statistic, "p": p, "p_adjusted": p, "meaning": "the same, with classical errors; value is the variance gap",
-                    "verdict": "REVIEW" if p < LEVEL else "PASS"}  # fmt: skip
+        hausman |= {
+            "statistic": statistic,
+            "p": p,
+            "p_adjusted": p,
+            "meaning": "the same, with classical errors; value is the variance gap",
+            "verdict": "REVIEW" if p < LEVEL else "PASS",
+        }
     return [*rows, hausman], product, reduced
 
 
@@ -147,7 +167,8 @@ def _missing_arrows(chain: Chain, table: pd.DataFrame, links: tuple[Equation, ..
         for source in names[: names.index(link.target)]:
             tested = None if source in link.parents else added(link, table[source].to_numpy(), ordered=ordered)
             if tested:
-                meaning = f"{source} says more of {link.target} than {' and '.join(link.parents)} do: an arrow, shared noise or a measuring error"
+                known = " and ".join(link.parents)
+                meaning = f"{source} tells of {link.target} beside {known}: an arrow, shared noise or a measuring error"
                 rows.append(_row("missing arrow", f"{source} -> {link.target}", tested, meaning))
     return rows
 
@@ -162,7 +183,7 @@ def _shared_noise(links: tuple[Equation, ...]) -> list[dict[str, Any]]:
             if freedom < 2:
                 continue
             statistic = r * np.sqrt(freedom / max(1 - r * r, 1e-12))
-            tested = Tested(estimate=r, se=float(np.sqrt(max(1 - r * r, 1e-12) / freedom)), statistic=float(statistic),
+            tested = Restriction(estimate=r, se=float(np.sqrt(max(1 - r * r, 1e-12) / freedom)), statistic=float(statistic),
                             p=float(2 * student.sf(abs(statistic), freedom)))  # fmt: skip
             where = f"{early.target} and {late.target}"
             rows.append(_row("correlation of residuals", where, tested, f"something moves {where} beside the links"))
@@ -194,7 +215,7 @@ def _stability(links: tuple[Equation, ...], ordered: bool) -> list[dict[str, Any
 
 
 def _memory(links: tuple[Equation, ...], ordered: bool) -> list[dict[str, Any]]:
-    """Neighbouring residuals: Ljung-Box. It moves standard errors, not estimates, so it does not ask for a review of the shape."""
+    """Neighbouring residuals: Ljung-Box. It moves standard errors, not estimates, so it asks for no review."""
     if not ordered or links[0].n < 8:
         return []
     from statsmodels.stats.diagnostic import acorr_ljungbox
@@ -222,11 +243,27 @@ def _influence(chain: Chain, links: tuple[Equation, ...], labels: list[str]) -> 
     change = np.asarray(paths.totals(values)[paths.source]) - total
     most = int(np.argmax(np.abs(change)))
     meaning = f"without {labels[most]} the total effect is {total + change[most]:.4g} in place of {total:.4g}"
-    moved = {"check": "most influential period", "where": labels[most], "value": float(change[most]), "se": se, "meaning": meaning,
-             "statistic": float(change[most] / se), "verdict": "REVIEW" if abs(change[most]) > INFLUENTIAL * se else "PASS"}  # fmt: skip
+    moved = {
+        "check": "most influential period",
+        "where": labels[most],
+        "value": float(change[most]),
+        "se": se,
+        "meaning": meaning,
+        "statistic": float(change[most] / se),
+        "verdict": "REVIEW" if abs(change[most]) > INFLUENTIAL * se else "PASS",
+    }
     place = int(np.argmax(levers[0]))
     meaning = f"{paths.source} of {labels[place]} is the farthest from the mean; the average leverage is {2 / links[0].n:.3g}"
-    return [moved, {"check": "largest leverage", "where": labels[place], "value": float(levers[0][place]), "verdict": "PASS", "meaning": meaning}]
+    return [
+        moved,
+        {
+            "check": "largest leverage",
+            "where": labels[place],
+            "value": float(levers[0][place]),
+            "verdict": "PASS",
+            "meaning": meaning,
+        },
+    ]
 
 
 def _collinearity(links: tuple[Equation, ...]) -> list[dict[str, Any]]:

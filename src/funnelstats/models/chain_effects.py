@@ -1,8 +1,9 @@
 """Do the roads to the same effect agree? Total, direct and indirect effects by every method, in one table.
 
-Delta: Sobel (1982). Monte Carlo: MacKinnon, Lockwood & Williams (2004), draws of the coefficients multiplied. Bootstrap: whole periods in
-blocks, all links on the same resample. Posterior: joint draws. Reduced form: the last variable on the first alone, right for the total
-whatever lies between.  Where the chain's assumptions hold all of them agree; where the reduced form stands apart, one of them is broken.
+Delta: Sobel (1982). Monte Carlo: MacKinnon, Lockwood & Williams (2004), draws of the coefficients multiplied. Bootstrap: whole
+periods in blocks, all links on the same resample. Posterior: joint draws. Reduced form: the last variable on the first alone,
+right for the total whatever lies between.  Where the chain's assumptions hold all of them agree; where the reduced form stands
+apart, one of them is broken.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,16 @@ COLUMNS = ("effect", "method", "estimate", "se", "lower", "upper", "interval", "
 
 
 def effect_table(
-    chain: Chain, periods: Periods, *, seed: int, ways: Sequence[Way] = get_args(Way), interval: Interval = DEFAULT, draws: int = 1000,
-    posterior: Literal["quadrature", "mcmc"] = "quadrature", **options: Any,
-) -> pd.DataFrame:  # fmt: skip
+    chain: Chain,
+    periods: Periods,
+    *,
+    seed: int,
+    ways: Sequence[Way] = get_args(Way),
+    interval: Interval = DEFAULT,
+    draws: int = 1000,
+    posterior: Literal["quadrature", "mcmc"] = "quadrature",
+    **options: Any,
+) -> pd.DataFrame:
     """Total, indirect and direct effect and the intercept, by each method.
 
     Parameters
@@ -43,7 +51,8 @@ def effect_table(
     posterior : {"quadrature", "mcmc"}
         How the posterior is drawn from.
     **options
-        Further arguments of :meth:`Chain.fit <funnelstats.models.chain.Chain.fit>` by least squares, such as ``errors="classical"``.
+        Further arguments of :meth:`Chain.fit <funnelstats.models.chain.Chain.fit>` by least squares, such as
+        ``errors="classical"``.
 
     Returns
     -------
@@ -60,7 +69,9 @@ def effect_table(
     """
     unknown = [way for way in ways if way not in get_args(Way)]
     if unknown:
-        raise DataError("the table of effects", [Problem("ways", f"expected some of {', '.join(get_args(Way))}, found {unknown}")])
+        raise DataError(
+            "the table of effects", [Problem("ways", f"expected some of {', '.join(get_args(Way))}, found {unknown}")]
+        )
     fits: dict[str, ChainFit] = {}
     if {"delta", "monte carlo", "reduced form"} & set(ways):
         fits["monte carlo"] = fits["delta"] = chain.fit(periods, seed=seed, draws=draws, **options)
@@ -74,8 +85,13 @@ def effect_table(
             if way == "reduced form":
                 continue
             estimate = named_effect(fits[way], effect)
-            rows.append(_assumed(effect, way, estimate) if effect == "direct" and not np.any(estimate.draws)
-                        else delta(fits[way], effect, interval) if way == "delta" else _drawn(effect, way, estimate, interval))  # fmt: skip
+            rows.append(
+                _assumed(effect, way, estimate)
+                if effect == "direct" and not np.any(estimate.draws)
+                else delta(fits[way], effect, interval)
+                if way == "delta"
+                else _drawn(effect, way, estimate, interval)
+            )
     if "reduced form" in ways:
         reduced = fits["delta"].reduced_form()
         rows += [{**delta(reduced, effect, interval), "method": "reduced form"} for effect in ("total", "intercept")]
@@ -86,7 +102,9 @@ def effect_table(
 
 def named_effect(fit: ChainFit, effect: str) -> Estimate:
     """Effect of a fit by the name it has in the table."""
-    return {"total": fit.total_effect, "indirect": fit.indirect_effect, "direct": fit.direct_effect, "intercept": fit.intercept}[effect]()
+    return {"total": fit.total_effect, "indirect": fit.indirect_effect, "direct": fit.direct_effect, "intercept": fit.intercept}[
+        effect
+    ]()
 
 
 def delta(fit: ChainFit, effect: str, interval: Interval = DEFAULT) -> dict[str, Any]:
@@ -101,7 +119,9 @@ def delta(fit: ChainFit, effect: str, interval: Interval = DEFAULT) -> dict[str,
     interval : Interval
     """
     if "/estimate" not in fit.tree.groups:
-        raise DataError("the delta method", [Problem("fit", f"expected a fit by a formula, found {fit.record.method}", 'use method="ols"')])
+        raise DataError(
+            "the delta method", [Problem("fit", f"expected a fit by a formula, found {fit.record.method}", 'use method="ols"')]
+        )
     group = fit.tree["estimate"].to_dataset()
     points, paths = fit.points(), fit.paths
     total, intercept = paths.gradient(points)
@@ -115,14 +135,30 @@ def delta(fit: ChainFit, effect: str, interval: Interval = DEFAULT) -> dict[str,
     se = float(np.sqrt(g @ group["covariance"].values @ g))
     reach = float(ndtri((1 + interval.prob) / 2)) * float(group["stretch"])
     found = named_effect(fit, effect)
-    return {"effect": effect, "method": "delta", "estimate": found.point, "se": se, "lower": found.point - reach * se,
-            "upper": found.point + reach * se, "interval": f"{interval.percent} symmetric (normal) interval", "unit": found.unit}  # fmt: skip
+    return {
+        "effect": effect,
+        "method": "delta",
+        "estimate": found.point,
+        "se": se,
+        "lower": found.point - reach * se,
+        "upper": found.point + reach * se,
+        "interval": f"{interval.percent} symmetric (normal) interval",
+        "unit": found.unit,
+    }
 
 
 def _drawn(effect: str, way: str, estimate: Estimate, interval: Interval) -> dict[str, Any]:
     shown = estimate.with_interval(prob=interval.prob, kind=interval.kind)
-    return {"effect": effect, "method": way, "estimate": estimate.point, "se": estimate.sd, "lower": shown.lower, "upper": shown.upper,
-            "interval": str(shown.interval), "unit": estimate.unit}  # fmt: skip
+    return {
+        "effect": effect,
+        "method": way,
+        "estimate": estimate.point,
+        "se": estimate.sd,
+        "lower": shown.lower,
+        "upper": shown.upper,
+        "interval": str(shown.interval),
+        "unit": estimate.unit,
+    }
 
 
 def _assumed(effect: str, way: str, estimate: Estimate) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Equation:
     @property
     def freedom(self) -> int:
         """Periods left to estimate the noise from."""
-        return self.n - self.X.shape[1]
+        return self.n - len(self.names)
 
     def least_squares(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coefficients, residuals and ``(X'X)^-1``, from a QR decomposition of centred and scaled columns."""

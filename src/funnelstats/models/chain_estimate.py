@@ -1,10 +1,11 @@
 """What are the coefficients of all links, with which errors, and what else would have done as well? Least squares and its draws.
 
-With independent errors between the links, least squares of each equation by itself is maximum likelihood of the whole system (the
-Jacobian is one and the likelihood factorises).  Errors: ``"hac"`` allows for heteroskedasticity and for memory between neighbouring
-periods (Newey & West 1987, Econometrica 55:703-708), ``"hc3"`` for heteroskedasticity only (MacKinnon & White 1985), ``"classical"``
-for neither.  Draws are multivariate t; with classical errors they are exactly the posterior under the reference prior.  HAC errors and
-block resamples are widened for the few blocks that a short series has (:func:`fixed_b`), or 90 % intervals would hold 82 %.
+With independent errors between the links, least squares of each equation by itself is maximum likelihood of the whole system
+(the Jacobian is one and the likelihood factorises).  Errors: ``"hac"`` allows for heteroskedasticity and for memory between
+neighbouring periods (Newey & West 1987, Econometrica 55:703-708), ``"hc3"`` for heteroskedasticity only (MacKinnon & White
+1985), ``"classical"`` for neither.  Draws are multivariate t; with classical errors they are exactly the posterior under the
+reference prior.  HAC errors and block resamples are widened for the few blocks that a short series has (:func:`fixed_b`), or 90
+% intervals would hold 82 %.
 """
 
 from collections.abc import Sequence
@@ -57,8 +58,8 @@ class Joint:
     def draw(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Draws of the coefficients, shape (size, k), and of the spreads, shape (size, m).
 
-        Each equation has one chi-squared factor that widens its coefficients and its noise together; where a ``stretch`` is given,
-        coefficients have that instead.
+        Each equation has one chi-squared factor that widens its coefficients and its noise together; where a ``stretch`` is
+        given, coefficients have that instead.
         """
         factor = np.column_stack([np.sqrt(nu / rng.chisquare(nu, size)) for nu in self.freedom])
         values, vectors = np.linalg.eigh(self.covariance)
@@ -75,8 +76,8 @@ def bandwidth(n: int) -> int:
 def fixed_b(share: float) -> float:
     """How much wider than normal an interval has to be whose variance was estimated with blocks of ``share`` of the periods.
 
-    Kiefer & Vogelsang (2005), Econometric Theory 21:1130-1164: critical values of the t statistic with a Bartlett kernel, table for
-    5 % in each tail, over that of the normal distribution. Moving blocks estimate the same variance (Kuensch 1989).
+    Kiefer & Vogelsang (2005), Econometric Theory 21:1130-1164: critical values of the t statistic with a Bartlett kernel, table
+    for 5 % in each tail, over that of the normal distribution. Moving blocks estimate the same variance (Kuensch 1989).
 
     Examples
     --------
@@ -111,9 +112,17 @@ def least_squares(links: Sequence[Equation], *, errors: Errors) -> Joint:
         at += size
     lags, n = bandwidth(links[0].n), links[0].n
     settings = (("errors", errors), *((("lags", lags),) if errors == "hac" else ()))
-    return Joint(names=tuple(name for link in links for name in link.names), point=np.concatenate(points), covariance=covariance,
-                 spread=np.array(spreads), correlation=np.eye(len(links)), freedom=tuple(link.freedom for link in links),
-                 blocks=tuple(sizes), settings=settings, stretch=fixed_b((lags + 1) / n) if errors == "hac" else None)  # fmt: skip
+    return Joint(
+        names=tuple(name for link in links for name in link.names),
+        point=np.concatenate(points),
+        covariance=covariance,
+        spread=np.array(spreads),
+        correlation=np.eye(len(links)),
+        freedom=tuple(link.freedom for link in links),
+        blocks=tuple(sizes),
+        settings=settings,
+        stretch=fixed_b((lags + 1) / n) if errors == "hac" else None,
+    )
 
 
 def _robust(link: Equation, errors: Errors) -> np.ndarray:
@@ -126,9 +135,9 @@ def _robust(link: Equation, errors: Errors) -> np.ndarray:
 def as_system(links: Sequence[Equation], *, method: Literal["sur", "3sls"], source: str) -> Joint:
     """Fit all links together, allowing their errors to be correlated.
 
-    ``"sur"`` still takes every regressor as exogenous, which correlated errors contradict in a chain: it is offered for comparison.
-    ``"3sls"`` uses the source as the only instrument, so it needs a chain without skip arrows; then every equation is just
-    identified, and the product of its slopes *is* the slope of the last variable on the first.
+    ``"sur"`` still takes every regressor as exogenous, which correlated errors contradict in a chain: it is offered for
+    comparison. ``"3sls"`` uses the source as the only instrument, so it needs a chain without skip arrows; then every equation
+    is just identified, and the product of its slopes *is* the slope of the last variable on the first.
 
     Raises
     ------
@@ -141,10 +150,16 @@ def as_system(links: Sequence[Equation], *, method: Literal["sur", "3sls"], sour
     order = [f"{link.target}:{name}" for link in links for name in link.names]
     places = [found.names.index(name) for name in order]
     spread = np.sqrt(np.diag(found.residual_covariance))
-    return Joint(names=tuple(name for link in links for name in link.names), point=found.point[places],
-                 covariance=found.covariance[np.ix_(places, places)], spread=spread,
-                 correlation=found.residual_covariance / np.outer(spread, spread), freedom=tuple(link.freedom for link in links),
-                 blocks=tuple(len(link.names) for link in links), settings=(("residual covariance", "divisor sqrt((n-ki)(n-kj))"),))  # fmt: skip
+    return Joint(
+        names=tuple(name for link in links for name in link.names),
+        point=found.point[places],
+        covariance=found.covariance[np.ix_(places, places)],
+        spread=spread,
+        correlation=found.residual_covariance / np.outer(spread, spread),
+        freedom=tuple(link.freedom for link in links),
+        blocks=tuple(len(link.names) for link in links),
+        settings=(("residual covariance", "divisor sqrt((n-ki)(n-kj))"),),
+    )
 
 
 def _part(link: Equation, method: str, instrument: np.ndarray, source: str) -> SystemEquation:
@@ -153,7 +168,9 @@ def _part(link: Equation, method: str, instrument: np.ndarray, source: str) -> S
         return SystemEquation(name=link.target, y=link.y, exogenous=columns)
     if len(link.parents) > 1:
         what = f"{len(link.parents)} slopes and only one instrument, {source}: not identified"
-        raise FitError("3sls of the chain", [Problem(f"{' and '.join(link.parents)} -> {link.target}", what, "leave the skip arrow out")])
+        raise FitError(
+            "3sls of the chain", [Problem(f"{' and '.join(link.parents)} -> {link.target}", what, "leave the skip arrow out")]
+        )
     slope, baseline = link.names
     return SystemEquation(name=link.target, y=link.y, exogenous={baseline: columns[baseline]}, endogenous={slope: columns[slope]},
                           instruments={source: instrument})  # fmt: skip

@@ -1,7 +1,7 @@
 """What does the fitted chain say? Coefficients, total, direct and indirect effects, and revenue at a level of marketing.
 
-The mean of an outcome and the outcome of one period are two things: ``predict`` is the first, ``predictive`` adds the noise of every
-link, ``Var(R | M) = (ec)^2 s1^2 + e^2 s2^2 + s3^2`` beside the uncertainty of the coefficients.
+The mean of an outcome and the outcome of one period are two things: ``predict`` is the first, ``predictive`` adds the noise of
+every link, ``Var(R | M) = (ec)^2 s1^2 + e^2 s2^2 + s3^2`` beside the uncertainty of the coefficients.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ class ChainFit(Fit[Any, Periods]):
     def points(self) -> dict[str, float]:
         """Point of every coefficient: the estimate of a formula, else the mean of the draws."""
         if "/estimate" in self.tree.groups:
-            point = self.tree["estimate"]["point"]
+            point = self.tree["estimate"].to_dataset()["point"]
             return {str(name): float(value) for name, value in zip(point["coefficient"].values, point.values, strict=True)}
         return {name: float(draws.mean()) for name, draws in self.values().items()}
 
@@ -67,11 +67,11 @@ class ChainFit(Fit[Any, Periods]):
 
     def coefficient(self, name: str) -> Estimate | NotIdentified:
         """One coefficient by its letter; NotIdentified where variables that were not recorded leave only a product of several."""
-        status = self.model.identified()
+        status: dict[str, Any] = self.model.identified()
         if name in self.paths.names:
             return self.quantity(lambda values: values[name], description=self._meaning(name), unit=self._unit_of(name))
         if isinstance(status.get(name), NotIdentified):
-            return status[name]
+            return status[name]  # type: ignore[no-any-return]
         known = [key for key in status if key in self.paths.names or isinstance(status[key], NotIdentified)]
         raise DataError("a coefficient", [Problem("name", f"expected one of {known}, found {name!r}")])
 
@@ -107,6 +107,7 @@ class ChainFit(Fit[Any, Periods]):
 
     def indirect_effect(self) -> Estimate:
         """Total less direct effect: what passes through the variables between."""
+
         def through(values: Values) -> Any:
             direct = self.paths.direct(values)
             return self.paths.totals(values)[self.paths.source] - (0.0 if direct is None else direct)
@@ -115,8 +116,11 @@ class ChainFit(Fit[Any, Periods]):
 
     def intercept(self) -> Estimate:
         """Mean of the last variable where the first is zero: ``e(cb + d) + f``."""
-        return self.quantity(lambda values: self.paths.means(values, 0.0)[self.paths.outcome], unit=self.data.unit(self.paths.outcome),
-                             description=f"mean of {self.paths.outcome} at {self.paths.source} = 0")  # fmt: skip
+        return self.quantity(
+            lambda values: self.paths.means(values, 0.0)[self.paths.outcome],
+            unit=self.data.unit(self.paths.outcome),
+            description=f"mean of {self.paths.outcome} at {self.paths.source} = 0",
+        )
 
     def affine(self) -> Affine:
         """The chain as one map from the first variable to the last, with its draws."""
@@ -184,10 +188,16 @@ class ChainFit(Fit[Any, Periods]):
             return xr.DataArray(seen, dims=("period",), coords={"period": self.data.labels[: len(seen)]})
         values = np.asarray(new, dtype=float)
         if values.ndim > 1 or not np.all(np.isfinite(values)):
-            raise DataError("the prediction", [Problem(self.paths.source, f"expected a number or a sequence of them, found {new!r}")])
+            raise DataError(
+                "the prediction", [Problem(self.paths.source, f"expected a number or a sequence of them, found {new!r}")]
+            )
         unit = self.data.unit(self.paths.source)
         warn_outside([Support.of(value, seen, variable=self.paths.source, unit=unit) for value in np.atleast_1d(values)])
-        return xr.DataArray(values, dims=(self.paths.source,), coords={self.paths.source: values}) if values.ndim else xr.DataArray(values)
+        return (
+            xr.DataArray(values, dims=(self.paths.source,), coords={self.paths.source: values})
+            if values.ndim
+            else xr.DataArray(values)
+        )
 
     # -- what could have been observed ---------------------------------------------------------------------------
     def simulate(self, *, seed: int) -> Periods:

@@ -1,4 +1,4 @@
-"""How is the derived formula written, with letters or with the numbers in it? ``R = e(c(aM + b) + d) + f = ecaM + e(cb + d) + f``.
+"""How is the derived formula written, with letters or with the numbers in it? ``R = e(c(aM + b) + d) + f``, multiplied out.
 
 The same text is plain reading and valid LaTeX.
 """
@@ -14,7 +14,8 @@ def formula(paths: Paths, values: Mapping[str, float] | None = None, *, digits: 
     Parameters
     ----------
     paths : Paths
-        A chain without skip arrows is written nested and multiplied out; one with skip arrows as its equations and its total effect.
+        A chain without skip arrows is written nested and multiplied out; one with skip arrows as its equations and its total
+        effect.
     values : mapping of str to float, optional
         Coefficients; letters are written where they are not given.
     digits : int

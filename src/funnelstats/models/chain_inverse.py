@@ -1,8 +1,8 @@
 """Which level of marketing brings the target, and which levels cannot be ruled out? The set of them, by inversion.
 
-``M* = (R* - intercept) / slope`` is a ratio: where the slope is not clear of zero, no bounded interval can hold it with any stated
-confidence (Fieller 1954, JRSS-B 16:175-185).  The set of levels whose mean is compatible with the target is then two half-lines or
-the whole line, and it is returned as such.
+``M* = (R* - intercept) / slope`` is a ratio: where the slope is not clear of zero, no bounded interval can hold it with any
+stated confidence (Fieller 1954, JRSS-B 16:175-185).  The set of levels whose mean is compatible with the target is then two
+half-lines or the whole line, and it is returned as such.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy as np
 
 from funnelstats.errors import DataError, FitError, Problem
 from funnelstats.interval import DEFAULT
+from funnelstats.models.chain_support import amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class LevelSet:
     >>> print(level_set(100, intercept=0, slope=2, covariance=[[1, 0], [0, 0.0001]], critical=2.0))
     50 (90% Fieller set 48.89 to 51.12)
     >>> print(level_set(100, intercept=0, slope=0.1, covariance=[[1, 0], [0, 0.01]], critical=2.0))
-    1000 (90% Fieller set: at most -330.8 or at least 336.6; the slope is not clear of zero)
+    1,000 (90% Fieller set: at most -999.9 or at least 333.2; the slope is not clear of zero)
     """
 
     shape: Literal["interval", "two half-lines", "whole line"]
@@ -55,10 +56,9 @@ class LevelSet:
         return inside if self.shape == "interval" else not inside or self.shape == "whole line"
 
     def __str__(self) -> str:
-        unit = f" {self.unit}" if self.unit else ""
-        head, rule = f"{self.point:.4g}{unit}", f"{round(100 * self.prob, 6):g}% Fieller set"
+        head, rule = amount(self.point, self.unit), f"{round(100 * self.prob, 6):g}% Fieller set"
         if self.shape == "interval":
-            return f"{self.point:.4g}{unit} ({rule} {self.lower:.4g} to {self.upper:.4g})"
+            return f"{head} ({rule} {self.lower:.4g} to {self.upper:.4g})"
         if self.shape == "whole line":
             return f"{head} ({rule}: every level; the slope is not clear of zero)"
         return f"{head} ({rule}: at most {self.lower:.4g} or at least {self.upper:.4g}; the slope is not clear of zero)"
@@ -99,7 +99,14 @@ def level_set(
     if inner < 0 or a == 0:
         return LevelSet(shape="whole line", lower=-np.inf, upper=np.inf, point=point, prob=prob, unit=unit)
     low, high = sorted((slope * apart + sign * np.sqrt(inner)) / a + shift for sign in (-1, 1))
-    return LevelSet(shape="interval" if a > 0 else "two half-lines", lower=float(low), upper=float(high), point=float(point), prob=prob, unit=unit)
+    return LevelSet(
+        shape="interval" if a > 0 else "two half-lines",
+        lower=float(low),
+        upper=float(high),
+        point=float(point),
+        prob=prob,
+        unit=unit,
+    )
 
 
 def inverse_prediction(
@@ -134,16 +141,30 @@ def inverse_prediction(
 
     levels, seen = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if levels.shape != seen.shape or levels.ndim != 1:
-        raise DataError("inverse prediction", [Problem("x", f"expected as many numbers as in y, found {levels.shape} and {seen.shape}")])
+        raise DataError(
+            "inverse prediction", [Problem("x", f"expected as many numbers as in y, found {levels.shape} and {seen.shape}")]
+        )
     n = len(levels)
     if n < 3 or np.ptp(levels) == 0:
-        raise FitError("inverse prediction", [Problem("x", "expected three or more points with different x: the slope is not identified")])
+        raise FitError(
+            "inverse prediction", [Problem("x", "expected three or more points with different x: the slope is not identified")]
+        )
     centre, squares = levels.mean(), np.sum((levels - levels.mean()) ** 2)
     slope = float(np.sum((levels - centre) * seen) / squares)
     residual = seen - seen.mean() - slope * (levels - centre)
     variance = float(residual @ residual / (n - 2))
     if variance <= 1e-18 * np.var(seen):
-        raise FitError("inverse prediction", [Problem("y", "zero residual: the points lie exactly on a line, no uncertainty is identified")])
+        raise FitError(
+            "inverse prediction", [Problem("y", "zero residual: the points lie exactly on a line, no uncertainty is identified")]
+        )
     covariance = variance * np.array([[1 / n + centre**2 / squares, -centre / squares], [-centre / squares, 1 / squares]])
-    return level_set(target, intercept=float(seen.mean() - slope * centre), slope=slope, covariance=covariance, prob=prob, unit=unit,
-                     critical=float(t.ppf((1 + prob) / 2, n - 2)), noise=0.0 if mean_response else variance)  # fmt: skip
+    return level_set(
+        target,
+        intercept=float(seen.mean() - slope * centre),
+        slope=slope,
+        covariance=covariance,
+        prob=prob,
+        unit=unit,
+        critical=float(t.ppf((1 + prob) / 2, n - 2)),
+        noise=0.0 if mean_response else variance,
+    )

@@ -1,9 +1,11 @@
 """How far do periods scatter about the chain? Noise of every link carried to the end, density of a period, periods made anew.
 
-``Var(R | M) = (ec)^2 s1^2 + e^2 s2^2 + s3^2`` where links do not share their noise; with correlations ``rho_jk`` it is the quadratic form.
+``Var(R | M) = (ec)^2 s1^2 + e^2 s2^2 + s3^2`` where links do not share their noise; with correlations ``rho_jk`` it is the
+quadratic form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,19 @@ from funnelstats.estimate import SAMPLE_DIMS
 from funnelstats.models.chain_paths import Paths
 
 
-def outcome_sd(paths: Paths, values: Mapping[str, Any], posterior: xr.Dataset) -> xr.DataArray:
-    """Standard deviation of the last variable given the first, dims (chain, draw)."""
-    onward = paths.totals(values)
+def outcome_sd(paths: Paths, values: Mapping[str, Any], posterior: xr.Dataset, *, held: Collection[str] = ()) -> xr.DataArray:
+    """Standard deviation of the last variable given the first and those ``held`` at a value, dims (chain, draw)."""
+    free = replace(paths, arrows=tuple(arrow for arrow in paths.arrows if arrow.target not in held))
+    onward = {**free.totals(values), **dict.fromkeys(held, 0.0)}
     like = xr.zeros_like(posterior["sigma"].isel(variable=0, drop=True))
     reach = xr.concat([onward[target] + like for target, _ in paths.baselines], dim="variable")
     weight = reach.assign_coords(variable=posterior["variable"]) * posterior["sigma"]
     if "correlation" not in posterior:
         return np.sqrt((weight**2).sum("variable"))  # type: ignore[no-any-return]
     parts = weight.transpose(*SAMPLE_DIMS, "variable").values
-    variance = np.einsum("cdv,cdvw,cdw->cd", parts, matrix(posterior["correlation"].values, parts.shape[-1]), parts, optimize=True)
+    variance = np.einsum(
+        "cdv,cdvw,cdw->cd", parts, matrix(posterior["correlation"].values, parts.shape[-1]), parts, optimize=True
+    )
     return like.copy(data=np.sqrt(variance))
 
 
@@ -46,7 +51,9 @@ def log_likelihood(paths: Paths, table: pd.DataFrame, labels: list[str], posteri
     return scaled.isel(variable=0, drop=True).copy(data=constant - log_scale[..., None] - 0.5 * squares)
 
 
-def made_anew(paths: Paths, source: np.ndarray, draw: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+def made_anew(
+    paths: Paths, source: np.ndarray, draw: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Variables after the first, given its values and one draw of coefficients, ``sigma`` and perhaps ``correlation``."""
     size = len(paths.baselines)
     root = np.linalg.cholesky(matrix(draw["correlation"], size)) if "correlation" in draw else np.eye(size)
@@ -61,6 +68,6 @@ def made_anew(paths: Paths, source: np.ndarray, draw: Mapping[str, np.ndarray], 
 def matrix(pairs: np.ndarray, size: int) -> np.ndarray:
     """Correlation matrices, shape (..., size, size), from their parts below the diagonal, row by row."""
     full = np.zeros((*pairs.shape[:-1], size, size)) + np.eye(size)
-    for at, (late, early) in enumerate((late, early) for late in range(size) for early in range(late)):
+    for at, (late, early) in enumerate((row, column) for row in range(size) for column in range(row)):
         full[..., late, early] = full[..., early, late] = pairs[..., at]
     return full

@@ -67,7 +67,9 @@ class Paths:
 
     def into(self, target: str) -> tuple[Arrow, ...]:
         """Arrows that end at a variable, that of its neighbour first."""
-        near_first = sorted((arrow for arrow in self.arrows if arrow.target == target), key=lambda a: -self.variables.index(a.source))
+        near_first = sorted(
+            (arrow for arrow in self.arrows if arrow.target == target), key=lambda a: -self.variables.index(a.source)
+        )
         return tuple(near_first)
 
     def totals(self, values: Mapping[str, Any], *, outcome: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which road leads from a chain and its periods to draws? Least squares, a system, the bootstrap, a grid, NUTS, or the prior alone."""
+"""Which road leads from a chain and its periods to draws? Least squares, a system, the bootstrap, a grid or NUTS."""
 
 from typing import Any
 
@@ -49,8 +49,18 @@ def run(model: Any, data: Periods, *, method: str, seed: int, draws: int, chains
         if method == "mcmc":
             sampler = {name: options[name] for name in SAMPLER}
             settings += tuple(sampler.items())
-            beta, sigma, correlation, sampled = by_mcmc(links, model.priors, scales, correlated=correlated, seed=seed, draws=draws,
-                                                        chains=chains, cores=options["cores"], progress=options["progress"], **sampler)  # fmt: skip
+            beta, sigma, correlation, sampled = by_mcmc(
+                links,
+                model.priors,
+                scales,
+                correlated=correlated,
+                seed=seed,
+                draws=draws,
+                chains=chains,
+                cores=options["cores"],
+                progress=options["progress"],
+                **sampler,
+            )
             groups["sample_stats"] = sampled["sample_stats"].to_dataset()
         elif method == "quadrature":
             beta, sigma, checks = quadrature(links, model.priors, rng, size, scales)
@@ -61,19 +71,38 @@ def run(model: Any, data: Periods, *, method: str, seed: int, draws: int, chains
     tree = _tree(links, beta, sigma, correlation, (chains, draws), groups)
     if method == "mcmc":
         diagnosis = diagnose_chains(tree, sampler=str(options["sampler"]))
-    record = Record.of(model=model, data=data, method=method, seed=seed, draws=draws, chains=chains, settings=settings, n=links[0].n,
-                       counted=f"{data.length or 'row'}s of {', '.join(paths.variables)}", window=data.window, source=data.source)  # fmt: skip
+    record = Record.of(
+        model=model,
+        data=data,
+        method=method,
+        seed=seed,
+        draws=draws,
+        chains=chains,
+        settings=settings,
+        n=links[0].n,
+        counted=f"{data.length or 'row'}s of {', '.join(paths.variables)}",
+        window=data.window,
+        source=data.source,
+    )
     return ChainFit(model=model, data=data, tree=tree, record=record, diagnosis=diagnosis)
 
 
 def _formula(model: Any, data: Periods, links: tuple[Equation, ...], method: str, errors: Any) -> Joint:
     if method in ("sur", "3sls"):
         return as_system(links, method=method, source=model.paths().source)  # type: ignore[arg-type]
-    return least_squares(links, errors=errors or ("hac" if data.length and method == "ols" and links[0].freedom > 1 else "classical"))
+    return least_squares(
+        links, errors=errors or ("hac" if data.length and method == "ols" and links[0].freedom > 1 else "classical")
+    )
 
 
-def _tree(links: tuple[Equation, ...], beta: np.ndarray, sigma: np.ndarray, correlation: np.ndarray | None, shape: tuple[int, int],
-          groups: dict[str, xr.Dataset]) -> xr.DataTree:  # fmt: skip
+def _tree(
+    links: tuple[Equation, ...],
+    beta: np.ndarray,
+    sigma: np.ndarray,
+    correlation: np.ndarray | None,
+    shape: tuple[int, int],
+    groups: dict[str, xr.Dataset],
+) -> xr.DataTree:
     names = [name for link in links for name in link.names]
     posterior: dict[str, Any] = dict(zip(names, np.moveaxis(beta.reshape(*shape, -1), -1, 0), strict=True))
     posterior["sigma"] = sigma.reshape(*shape, -1)
@@ -82,8 +111,12 @@ def _tree(links: tuple[Equation, ...], beta: np.ndarray, sigma: np.ndarray, corr
     if correlation is not None and pairs:
         below = np.stack([correlation[..., early, late] for early, late in pairs], axis=-1)
         posterior["correlation"] = np.broadcast_to(below, (*beta.shape[:-1], len(pairs))).reshape(*shape, -1)
-    return tree_of(posterior, dims={"sigma": ["variable"], "correlation": ["pair"]},
-                   coords={"variable": targets, "pair": [f"{targets[early]} and {targets[late]}" for early, late in pairs]}, **groups)  # fmt: skip
+    return tree_of(
+        posterior,
+        dims={"sigma": ["variable"], "correlation": ["pair"]},
+        coords={"variable": targets, "pair": [f"{targets[early]} and {targets[late]}" for early, late in pairs]},
+        **groups,
+    )
 
 
 def _estimate_group(joint: Joint, covariance: np.ndarray) -> xr.Dataset:
@@ -95,8 +128,15 @@ def _estimate_group(joint: Joint, covariance: np.ndarray) -> xr.Dataset:
 
 def _formula_checks(links: tuple[Equation, ...], method: str) -> tuple[Check, ...]:
     least = min(links, key=lambda link: link.freedom)
-    checks = [Check(name="degrees of freedom", value=least.freedom, bound=f"at least {FREEDOM_MIN}", where=f"the link to {least.target}",
-                    verdict="PASS" if least.freedom >= FREEDOM_MIN else "REVIEW")]  # fmt: skip
+    checks = [
+        Check(
+            name="degrees of freedom",
+            value=least.freedom,
+            bound=f"at least {FREEDOM_MIN}",
+            where=f"the link to {least.target}",
+            verdict="PASS" if least.freedom >= FREEDOM_MIN else "REVIEW",
+        )
+    ]
     if method == "3sls":
         source = links[0].X[:, 0]
         strength = {}
@@ -105,6 +145,13 @@ def _formula_checks(links: tuple[Equation, ...], method: str) -> tuple[Check, ..
             strength[link.parents[0]] = float(r2 / (1 - r2) * (link.n - 2))
         if strength:
             weakest = min(strength, key=strength.__getitem__)
-            checks.append(Check(name="weakest instrument F", value=strength[weakest], bound=f"at least {F_MIN}", where=f"of {weakest}",
-                                verdict="PASS" if strength[weakest] >= F_MIN else "REVIEW"))  # fmt: skip
+            checks.append(
+                Check(
+                    name="weakest instrument F",
+                    value=strength[weakest],
+                    bound=f"at least {F_MIN}",
+                    where=f"of {weakest}",
+                    verdict="PASS" if strength[weakest] >= F_MIN else "REVIEW",
+                )
+            )
     return tuple(checks)

@@ -1,9 +1,9 @@
 """How strong would an unrecorded common cause have to be to explain a link away? The tipping point, link by link.
 
-If something moves both ends of a link, the noise of the two is correlated, ``rho``, and the fitted slope is off by
-``rho s_u s_v / var(x)``.  No data of the chain itself can tell: so the slope is shown as a function of ``rho``, in the manner of Imai,
-Keele & Yamamoto (2010), Statistical Science 25:51-71.  The robustness value of Cinelli & Hazlett (2020), JRSS-B 82:39-67, is the share of
-the noise of both ends that the common cause must explain to bring the slope to zero.
+If something moves both ends of a link, the noise of the two is correlated, ``rho``, and the fitted slope is off by ``rho s_u
+s_v / var(x)``.  No data of the chain itself can tell: so the slope is shown as a function of ``rho``, in the manner of Imai,
+Keele & Yamamoto (2010), Statistical Science 25:51-71.  The robustness value of Cinelli & Hazlett (2020), JRSS-B 82:39-67, is
+the share of the noise of both ends that the common cause must explain to bring the slope to zero.
 """
 
 from collections.abc import Sequence
@@ -55,9 +55,7 @@ class Sensitivity:
         return f"<Sensitivity {self.words}>"
 
 
-def sensitivity(
-    fit: ChainFit, link: str, *, rho: Sequence[float] = GRID, interval: Interval = DEFAULT
-) -> Sensitivity:
+def sensitivity(fit: ChainFit, link: str, *, rho: Sequence[float] = GRID, interval: Interval = DEFAULT) -> Sensitivity:
     """How a link and the total effect change with an unrecorded common cause of its two ends.
 
     Parameters
@@ -120,8 +118,10 @@ def sensitivity_table(fit: ChainFit, *, interval: Interval = DEFAULT) -> pd.Data
                          "robustness": [one.robustness for one in found], "words": [one.words for one in found]})  # fmt: skip
 
 
-def _leverage_of_confounding(fit: ChainFit, links: Sequence[Equation], source: str, target: str) -> tuple[float, float, int, float]:
-    """Share of the regressor that is its own noise, ``s_v`` over the regressor's spread, degrees of freedom, and t of the slope."""
+def _leverage_of_confounding(
+    fit: ChainFit, links: Sequence[Equation], source: str, target: str
+) -> tuple[float, float, int, float]:
+    """Share of the regressor that is its own noise, ``s_v`` over the regressor's spread, freedom, and t of the slope."""
     link = next(link for link in links if link.target == target)
     at = [0, *range(2, link.X.shape[1])][link.parents.index(source)]
     others, column = np.delete(link.X, at, axis=1), link.X[:, at]
@@ -135,7 +135,7 @@ def _leverage_of_confounding(fit: ChainFit, links: Sequence[Equation], source: s
 
 def _shift(rho: float, share: float, ratio: float) -> float:
     """Bias of the slope: ``rho sqrt(share) s_v / sd(x)``, with ``s_v`` the noise before the regressor took part of it."""
-    return rho * np.sqrt(share) * ratio / np.sqrt(1 - rho**2 * share)
+    return float(rho * np.sqrt(share) * ratio / np.sqrt(1 - rho**2 * share))
 
 
 def _tipping(slope: float, share: float, ratio: float) -> float:
@@ -154,4 +154,4 @@ def _words(fit: ChainFit, link: str, tipping: float, reaches: float, robustness:
         text = f"{link}: the slope would vanish if a common cause made the noise of {ends} correlate at {tipping:.2f}"
     if abs(reaches) < 1:
         text += f"; it could no longer be told from zero from {reaches:.2f} on"
-    return text + f"; to do so it must explain {robustness:.0%} of what is unexplained in both"
+    return text + f"; robustness value {robustness:.0%}"

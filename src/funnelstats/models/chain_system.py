@@ -1,8 +1,8 @@
 """What do several equations say together, when their errors may be correlated? SUR, two- and three-stage least squares.
 
-Zellner (1962), JASA 57:348-368; Zellner & Theil (1962), Econometrica 30:54-78.  The engine is linearmodels.  The residual covariance
-has two conventions, which move three-stage standard errors by several percent, so it is named: ``"n"`` divides by the number of
-rows (Stata, linearmodels), ``"freedom"`` by ``sqrt((n - k_i)(n - k_j))`` (systemfit's "geomean").
+Zellner (1962), JASA 57:348-368; Zellner & Theil (1962), Econometrica 30:54-78.  The engine is linearmodels.  The residual
+covariance has two conventions, which move three-stage standard errors by several percent, so it is named: ``"n"`` divides by
+the number of rows (Stata, linearmodels), ``"freedom"`` by ``sqrt((n - k_i)(n - k_j))`` (systemfit's "geomean").
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,12 +65,19 @@ class SystemFit:
 
     def table(self) -> pd.DataFrame:
         """Estimate and standard error of each coefficient."""
-        return pd.DataFrame({"estimate": self.point, "se": np.sqrt(np.diag(self.covariance))}, index=pd.Index(self.names, name="coefficient"))
+        return pd.DataFrame(
+            {"estimate": self.point, "se": np.sqrt(np.diag(self.covariance))}, index=pd.Index(self.names, name="coefficient")
+        )
 
 
 def fit_system(
-    equations: Sequence[SystemEquation], *, method: Method, divisor: Divisor = "freedom", iterate: bool = False, subject: str = "the system",
-) -> SystemFit:  # fmt: skip
+    equations: Sequence[SystemEquation],
+    *,
+    method: Method,
+    divisor: Divisor = "freedom",
+    iterate: bool = False,
+    subject: str = "the system",
+) -> SystemFit:
     """Estimate a system of linear equations.
 
     Parameters
@@ -107,11 +114,13 @@ def _run(equations: Sequence[SystemEquation], method: Method, divisor: Divisor, 
 
     single = method in ("ols", "sur")
     model = (SUR if single else IV3SLS)({part.name: _as_linearmodels(part, exogenous_only=single) for part in equations})
-    how = "ols" if method in ("ols", "2sls") else "gls"
+    how: Literal["ols", "gls"] = "ols" if method in ("ols", "2sls") else "gls"
     singular = FitError(subject, [Problem("residual covariance", "it tends to a singular matrix: the equations are not separate",
                                           "do not iterate, or leave one of them out")])  # fmt: skip
     try:
-        fitted = model.fit(method=how, cov_type="unadjusted", debiased=divisor == "freedom", iterate=iterate, iter_limit=ITERATIONS, tol=1e-9)
+        fitted = model.fit(
+            method=how, cov_type="unadjusted", debiased=divisor == "freedom", iterate=iterate, iter_limit=ITERATIONS, tol=1e-9
+        )
     except np.linalg.LinAlgError as error:
         raise singular from error
     sigma = np.asarray(fitted.sigma)
@@ -141,7 +150,9 @@ def _require_instruments(equations: Sequence[SystemEquation], method: Method, su
     if method in ("ols", "sur"):
         return
     problems = [
-        Problem(part.name, f"{len(part.endogenous)} endogenous regressors and {len(part.instruments)} instruments: not identified")
+        Problem(
+            part.name, f"{len(part.endogenous)} endogenous regressors and {len(part.instruments)} instruments: not identified"
+        )
         for part in equations
         if len(part.instruments) < len(part.endogenous)
     ]

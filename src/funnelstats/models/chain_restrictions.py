@@ -15,7 +15,7 @@ from funnelstats.models.chain_estimate import bandwidth, fixed_b
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
+class Restriction:
     """Estimate of what should be zero, its standard error, statistic and two-sided p-value."""
 
     estimate: float
@@ -24,7 +24,7 @@ class Tested:
     p: float
 
 
-def added(link: Equation, column: np.ndarray, *, ordered: bool, also: tuple[np.ndarray, ...] = ()) -> Tested | None:
+def added(link: Equation, column: np.ndarray, *, ordered: bool, also: tuple[np.ndarray, ...] = ()) -> Restriction | None:
     """Test that one more regressor has no slope; None where it says nothing that the others do not.
 
     Parameters
@@ -52,11 +52,11 @@ def added(link: Equation, column: np.ndarray, *, ordered: bool, also: tuple[np.n
     return judged(estimate, se, freedom=link.n - design.shape[1], widen=fixed_b((lags + 1) / link.n) if ordered else None)
 
 
-def judged(estimate: float, se: float, *, freedom: int, widen: float | None) -> Tested:
+def judged(estimate: float, se: float, *, freedom: int, widen: float | None) -> Restriction:
     """Statistic and p-value: against the normal widened by ``fixed_b``, or against Student's t."""
     statistic = estimate / se
     tail = ndtr(-abs(statistic) / widen) if widen else student.sf(abs(statistic), freedom)
-    return Tested(estimate=estimate, se=se, statistic=float(statistic), p=float(2 * tail))
+    return Restriction(estimate=estimate, se=se, statistic=float(statistic), p=float(2 * tail))
 
 
 def influence(link: Equation) -> np.ndarray:
