@@ -44,7 +44,7 @@ def segments(draw):
 
 
 @given(st.lists(segments(), min_size=1, max_size=4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_overall_rate_is_the_product_of_the_steps_and_the_last_share_from_the_start(parts):
     table = rate_table(funnel(*parts))
     for _, rows in table.groupby("owner"):
@@ -62,7 +62,7 @@ def test_overall_rate_is_the_product_of_the_steps_and_the_last_share_from_the_st
 
 
 @given(st.lists(segments(), min_size=1, max_size=3), st.floats(0.05, 0.99), st.sampled_from(COUNT_KINDS))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_bounds_surround_the_rate_inside_zero_and_one(parts, prob, kind):
     table = rate_table(funnel(*parts), interval=Interval(prob=prob, kind=kind))
     for name in ("step", "from_start", "decided"):
@@ -94,7 +94,7 @@ sides = st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(1, n), st.ju
 
 
 @given(sides, sides)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_two_segments_turned_round_turn_difference_and_ratio_round(a, b):
     difference, ratio = Interval(kind="newcombe"), Interval(kind="koopman")
     low, high = difference.of_two_counts(*a, *b)
@@ -106,7 +106,7 @@ def test_two_segments_turned_round_turn_difference_and_ratio_round(a, b):
 
 
 @given(sides, sides)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_koopman_bounds_are_where_the_score_test_just_rejects(a, b):
     (x, m), (y, n) = a, b
     for ratio in Interval(prob=0.9, kind="koopman").of_two_counts(x, m, y, n):
