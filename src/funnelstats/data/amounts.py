@@ -19,7 +19,7 @@ _TAIL = "(?:[eE][+-]?[0-9]+)?$"
 _YES, _NO = ("true", "t", "yes", "y", "1", "1.0"), ("false", "f", "no", "n", "0", "0.0")
 
 
-def numbers(table: ir.Table, column: str, *, decimal: str = "") -> Parsed:
+def numbers(table: ir.Table, column: str, *, decimal: str = "", whole: bool = False) -> Parsed:
     """Read a column as numbers.
 
     Parameters
@@ -30,6 +30,8 @@ def numbers(table: ir.Table, column: str, *, decimal: str = "") -> Parsed:
         A number or text column.
     decimal : str
         ``"."`` or ``","``; inferred when empty.
+    whole : bool
+        Only whole numbers are expected, so that ``1,234`` and ``1.234`` can only be thousands.
     """
     value = table[column]
     kind = value.type()
@@ -41,7 +43,7 @@ def numbers(table: ir.Table, column: str, *, decimal: str = "") -> Parsed:
     said = filled(value)
     # accountants write a negative number in brackets
     text = said.re_replace("[\\s\u00a0\u202f\u2009'’]", "").re_replace(r"^[(](.*)[)]$", r"-\1")
-    mark, problems = _marks(table, column, text, decimal)
+    mark, problems = _marks(table, column, text, decimal, whole=whole)
     if problems:
         return Parsed(value=ibis.null("float64"), problems=problems)
     parsed = _number(text.re_replace(_NUMBER, r"\1\3\4"), mark)
@@ -50,7 +52,7 @@ def numbers(table: ir.Table, column: str, *, decimal: str = "") -> Parsed:
     return Parsed(value=parsed, checks=(check,))
 
 
-def _marks(table: ir.Table, column: str, text: ir.StringValue, decimal: str) -> tuple[str, tuple[Problem, ...]]:
+def _marks(table: ir.Table, column: str, text: ir.StringValue, decimal: str, *, whole: bool) -> tuple[str, tuple[Problem, ...]]:
     """Tell the decimal mark from values that allow one reading only, and refuse signs of several currencies side by side."""
     rows = table.select(said=table[column], text=text)
     digits = rows.text.re_replace("[eE][+-]?[0-9]+$", "").re_replace("[^0-9.,]", "")
@@ -60,7 +62,7 @@ def _marks(table: ir.Table, column: str, text: ir.StringValue, decimal: str) -> 
         # not three digits behind it, more than three or a lone zero before it, the other mark before it or twice
         certain = f"{mark}([0-9]{{0,2}}|[0-9]{{4,}})$|^(0|[0-9]{{4,}}){mark}[0-9]+$|{other}.*{mark}|{other}.*{other}"
         tests[name] = digits.re_search(certain)
-    tests["bare"] = digits.re_search("^[0-9]{1,3}[.,][0-9]{3}$")
+    tests |= {"bare": digits.re_search("^[0-9]{1,3}[.,][0-9]{3}$"), "thousand": digits.re_search("^[0-9]{1,3},[0-9]{3}$")}
     sums = {name: test.sum() for name, test in tests.items()}
     row = rows.aggregate(**sums, signs=sign.nunique()).fill_null(0).execute().iloc[0]
     if row["signs"] > 1:
@@ -72,6 +74,8 @@ def _marks(table: ir.Table, column: str, text: ir.StringValue, decimal: str) -> 
         return decimal, ()
     if bool(row["comma"]) != bool(row["point"]) or not (row["comma"] or row["bare"]):
         return ("," if row["comma"] else "."), ()
+    if whole and row["thousand"] in (0, row["bare"]) and not row["comma"]:
+        return ("." if row["thousand"] else ","), ()
     shown = [tests["comma"], tests["point"]] if row["comma"] else [tests["bare"]]
     example = " and ".join(repr(rows.filter(test).limit(1).execute()["said"].iloc[0]) for test in shown)
     return "", (

@@ -101,7 +101,9 @@ def read_counts(part: Part, spec: Table, mapping: Mapping, *, source: str) -> St
     table = part.read(used(spec))
     stage = named(table, spec, mapping)
     cells = {name: trimmed(table[column]) for name, column in spec.columns.items() if name not in COUNTS}
-    amounts = {name: numbers(table, spec.columns[name], decimal=spec.decimal) for name in COUNTS if name in spec.columns}
+    amounts = {
+        name: numbers(table, spec.columns[name], decimal=spec.decimal, whole=True) for name in COUNTS if name in spec.columns
+    }
     row = table[ROW] if ROW in table.columns else ibis.null("int64")
     rows = table.select(stage=stage.stage, **cells, **{name: one.value for name, one in amounts.items()}, row=row)
     frame = rows.filter(~stage.other).execute().sort_values("row", kind="stable", ignore_index=True)
@@ -113,7 +115,7 @@ def read_counts(part: Part, spec: Table, mapping: Mapping, *, source: str) -> St
             Problem(spec.stage, f"expected a stage in every row, found {int(frame['stage'].isna().sum())} empty", "fill it in")
         ]
     if problems:
-        raise DataError(f"{source} ({rows_text(len(frame))} below the header)", problems)
+        raise DataError(f"{source} ({rows_text(len(frame))})", problems)
     frame = frame.fillna(dict.fromkeys(cells, "(none)"))
     return StageCounts.of(frame.drop(columns="row"), stages=mapping.stages, by=tuple(cells), source=source)
 

@@ -139,22 +139,21 @@ def _gather(parts: Sequence[Shaped], copied: bool) -> ir.Table | None:
         filled = [table.select(**{name: (table[name] if name in table.columns else ibis.null(kind)).cast(kind)
                                   for name, kind in schema.items()}) for table in tables]  # fmt: skip
         tables = [reduce(lambda one, other: one.union(other), filled)]
-    return tables[0].get_backend().create_table(ibis.util.gen_name("events"), tables[0], temp=True) if copied else tables[0]
+    if copied and (len(parts) > 1 or parts[0].melted):
+        return tables[0].get_backend().create_table(ibis.util.gen_name("events"), tables[0], temp=True)
+    return tables[0]
 
 
 def _label(source: str, parts: Sequence[Part], pairs: Sequence[tuple[Part, Any]]) -> str:
-    """Name the files that were read and, of a folder, those that were not."""
-    read = [part.name for part, _ in pairs]
-    unread = (
-        [part.name for part in parts if part not in [one for one, _ in pairs]]
-        if len(pairs) > 1 or len(read[0].split(", ")) == 1
-        else []
-    )
-    if len(parts) == 1 or not (len(pairs) > 1 or unread):
+    """Name the files whose rows are counted and, of a folder, those whose are not."""
+    counted = [part.name for part, _ in pairs]
+    if len(parts) == 1 or counted[0] not in [part.name for part in parts]:  # one file, or all of them read as one table
         return source
-    return f"{source} ({', '.join(read)}{'; not read: ' + ', '.join(unread) if unread else ''})"
+    rest = [part.name for part in parts if part.name not in counted]
+    return f"{source} ({', '.join(counted)}{'; not counted: ' + ', '.join(rest) if rest else ''})"
 
 
 def _subject(source: str, parts: Sequence[Shaped]) -> str:
     rows = sum(int(part.source.count().execute()) for part in parts if part.source is not None)
-    return f"{source} ({rows_text(rows)} below the header)" if rows else source
+    below = "" if source.startswith("the DataFrame") else " below the header"
+    return f"{source} ({rows_text(rows)}{below})" if rows else source

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from funnelstats.data.checks import rows_text
 from funnelstats.data.mapping import Mapping
-from funnelstats.data.parse import filled
+from funnelstats.data.parse import is_nothing
 from funnelstats.data.sources import ROW
 from funnelstats.data.table import Table, nearest
 from funnelstats.errors import Problem
@@ -41,21 +41,23 @@ def named(table: ir.Table, spec: Table, mapping: Mapping) -> Named:
     mapping : Mapping
         Stages and lost outcomes.
     """
-    raw = filled(table[spec.stage])
+    raw = table[spec.stage].cast("string")
     known = {_fold(name): name for name in (*mapping.stages, *mapping.lost)} | {
         _fold(value): name for value, name in spec.names.items()
     }
     found = table.select(value=raw).filter(lambda t: t.value.notnull()).group_by("value").aggregate(n=lambda t: t.count())
     counts = found.order_by([ibis.desc("n"), "value"]).limit(_MOST + 1).execute().set_index("value")["n"]
-    unknown = [value for value in counts.index if _fold(value) not in known]
+    nothing = [value for value in counts.index if is_nothing(value) and _fold(value) not in known]
+    unknown = [value for value in counts.index if _fold(value) not in known and value not in nothing]
     problems = _problems(table, raw, spec, mapping, unknown, too_many=len(counts) > _MOST)
     changed = {value: known[_fold(value)] for value in counts.index if known.get(_fold(value), value) != value}
     dropped = [value for value, name in changed.items() if name == ""]
     left_out = {f"stage {value!r}": int(counts[value]) for value in dropped}
     other = raw.isin(dropped).fill_null(False) if dropped else ibis.literal(False)
     changed = {value: name for value, name in changed.items() if name}
-    stage = raw.substitute(changed) if changed else raw
-    stage = ibis.ifelse(other, ibis.null("string"), stage) if dropped else stage
+    stage = raw.substitute(changed) if changed else raw  # a source that uses the mapping's own names stays a plain column
+    if dropped or nothing:
+        stage = ibis.ifelse(raw.isin([*dropped, *nothing]), ibis.null("string"), stage)
     return Named(stage=stage, other=other, problems=tuple(problems), dropped=left_out)
 
 
@@ -77,15 +79,15 @@ def _problems(
 
 def _unknown(spec: Table, mapping: Mapping, value: str, count: int, first: Any) -> Problem:
     where = "" if first is None or first != first else f", first in row {int(first)}"
-    hint = nearest(value, [*mapping.stages, *mapping.lost, *spec.names])
+    outcomes = (*mapping.stages, *mapping.lost)
+    hint = nearest(value, [*outcomes, *spec.names])
+    if hint[-1] != "?":
+        hint = f"known: {', '.join(outcomes)}"
     add = f'add "{value}" to names, stages or lost in the mapping'
     if mapping.name.startswith("preset "):
         add = f'write a mapping file with preset = "{mapping.name.split()[1]}" and, under [names], "{value}" = one of its stages'
-    return Problem(
-        spec.stage,
-        f"expected a known stage, found {value!r} in {rows_text(count)}{where}",
-        f"{hint}{' Else ' if hint[-1] == '?' else '; '}{add}",
-    )
+    what = f"expected a known stage, found {value!r} in {rows_text(count)}{where}"
+    return Problem(spec.stage, what, f"{hint}{' Else ' if hint[-1] == '?' else '; '}{add}")
 
 
 def _fold(value: str) -> str:

@@ -62,6 +62,11 @@ def filled(value: ir.Value) -> ir.StringValue:
     return value.cast("string").re_replace(_BLANKS, "").re_replace(_NOTHING, "").nullif("")
 
 
+def is_nothing(text: str) -> bool:
+    """Whether a text says that there is nothing, as :func:`filled` has it."""
+    return not text.strip() or re.match(_NOTHING, text.strip()) is not None
+
+
 def dates(table: ir.Table, column: str, *, date_format: str = "") -> Parsed:
     """Read a column as timestamps without time zone (UTC).
 

@@ -1,6 +1,6 @@
 """Which rows of a table belong to the funnel at all? Those left out are counted, each under the first reason that applies."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_, or_
 
@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 
 from funnelstats.data.amounts import deleted, merged
 from funnelstats.data.checks import Check
+from funnelstats.data.columns import used
 from funnelstats.data.parse import dates, trimmed
 from funnelstats.data.table import Table
 
@@ -27,12 +28,18 @@ class Kept:
 
 
 def belonging(table: ir.Table, spec: Table) -> Kept:
-    """Add the entity's key, and leave out empty rows and those with another value than ``only`` asks for."""
-    table = table.mutate(**{KEY: _key(table, spec)})
+    """Take blanks off texts, add the entity's key, leave out empty rows and those with another value than ``only`` asks for.
+
+    One pass tells what there is to do, so that a clean table stays the plain scan it was.
+    """
     asked = [name for name in dict.fromkeys([spec.entity, spec.stage, spec.at, *spec.dates.values()]) if name]
-    tests = {"empty row": reduce(and_, [_text(table[name]).isnull() for name in asked])}
-    tests |= {f"{column} is not {value}": (_text(table[column]) != value).fill_null(True) for column, value in spec.only.items()}
-    return _without(table, tests)
+    tests = {"empty row": reduce(and_, [_empty(table[name]) for name in asked])}
+    tests |= {f"{column} is not {value}": (_bare(table[column]) != value).fill_null(True) for column, value in spec.only.items()}
+    blanks = {name: _has_blanks(table[name]).sum() for name in used(spec) if table[name].type().is_string()}
+    kept, figures = _without(table, tests, blanks)
+    table = kept.table
+    table = table.mutate(**{name: trimmed(table[name]) for name in blanks if figures[name]})
+    return replace(kept, table=table.mutate(**{KEY: _key(table, spec)}))
 
 
 def unmarked(table: ir.Table, spec: Table) -> Kept:
@@ -47,7 +54,7 @@ def unmarked(table: ir.Table, spec: Table) -> Kept:
         flags["deleted"], checks = deleted(table, spec.deleted)
     if spec.merged:
         flags["merged"] = merged(table, spec.merged)
-    kept = _without(table, flags)
+    kept, _ = _without(table, flags)
     if not kept.left_out or spec.link:
         return Kept(table=kept.table, left_out=kept.left_out, checks=checks)
     if spec.shape == "snapshot":
@@ -62,27 +69,38 @@ def _key(table: ir.Table, spec: Table) -> ir.Value:
     own = table[spec.entity]
     if own.type().is_floating():
         own = ibis.ifelse(own.isnan(), ibis.null(own.type()), own)
-    if own.type().is_string() or spec.link:
-        own = trimmed(own)
-    return ibis.coalesce(trimmed(table[spec.link]), own) if spec.link else own
+    return ibis.coalesce(table[spec.link].cast("string"), own.cast("string")) if spec.link else own
 
 
-def _text(value: ir.Value) -> ir.Value:
-    return trimmed(value) if value.type().is_string() else value.cast("string")
+def _bare(value: ir.Value) -> ir.Value:
+    return value.strip() if value.type().is_string() else value.cast("string")
 
 
-def _without(table: ir.Table, tests: dict[str, ir.BooleanValue]) -> Kept:
-    """Filter rows out, counted in one pass; a table with nothing to leave out stays as it is."""
-    if not tests:
-        return Kept(table=table)
+def _empty(value: ir.Value) -> ir.BooleanValue:
+    return value.isnull() | (value.strip() == "") if value.type().is_string() else value.isnull()
+
+
+def _has_blanks(value: ir.StringValue) -> ir.BooleanValue:
+    """Whether there is something to take off, asked without a regular expression."""
+    return (value != value.strip()) | (value == "") | value.startswith("\u00a0") | value.endswith("\u00a0")
+
+
+def _without(
+    table: ir.Table, tests: dict[str, ir.BooleanValue], also: dict[str, ir.Scalar] | None = None
+) -> tuple[Kept, dict[str, int]]:  # fmt: skip
+    """Filter rows out, counted in one pass with whatever else is asked; a table with nothing to leave out stays as it is."""
     sums, before = {}, ibis.literal(False)
     for place, test in enumerate(tests.values()):
         sums[f"n{place}"] = (test & ~before).sum()
         before = before | test
+    sums |= {f"a{place}": scalar for place, scalar in enumerate((also or {}).values())}
+    if not sums:
+        return Kept(table=table), {}
     row = table.aggregate(**sums).fill_null(0).execute().iloc[0]
     left_out = {reason: int(row[f"n{place}"]) for place, reason in enumerate(tests) if row[f"n{place}"]}
     applied = [tests[reason] for reason in left_out]
-    return Kept(table=table.filter(~reduce(or_, applied)) if applied else table, left_out=left_out)
+    kept = Kept(table=table.filter(~reduce(or_, applied)) if applied else table, left_out=left_out)
+    return kept, {name: int(row[f"a{place}"]) for place, name in enumerate(also or {})}
 
 
 def _finally(table: ir.Table, flag: ir.BooleanValue, at: ir.Value, reason: str) -> ir.Table:

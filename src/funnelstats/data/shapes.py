@@ -10,7 +10,7 @@ from funnelstats.data.checks import Cells, Check, Finding, finding
 from funnelstats.data.columns import resolve, used
 from funnelstats.data.mapping import Mapping
 from funnelstats.data.names import named
-from funnelstats.data.parse import dates, filled, trimmed
+from funnelstats.data.parse import dates, filled
 from funnelstats.data.rows import KEY, belonging, unmarked
 from funnelstats.data.snapshot import judge, melt, read_snapshot, records
 from funnelstats.data.sources import ROW, Part
@@ -28,6 +28,8 @@ class Shaped:
         Name of the table's file.
     source : Table or None
         What was read; None when a column is missing.
+    melted : bool
+        Whether one row of the source gives several events.
     events : Table or None
         Columns entity, stage, at, the attributes, ``_row`` and ``_shape``; None when a column is missing.
     problems : tuple of Problem
@@ -42,6 +44,7 @@ class Shaped:
 
     file: str
     source: ir.Table | None = None
+    melted: bool = False
     events: ir.Table | None = None
     problems: tuple[Problem, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -92,13 +95,15 @@ def shape(part: Part, spec: Table, mapping: Mapping) -> Shaped:
     else:
         events = flat.filter(~flat["_other"]).select(*names, _shape=ibis.literal("events"))
     left_out = kept.left_out | clean.left_out | entry.left_out
-    return Shaped(file=part.name, source=source, events=events, problems=(*entry.problems, *attributes.problems),
+    return Shaped(file=part.name, source=source, melted=spec.shape == "snapshot", events=events, problems=(*entry.problems, *attributes.problems),
                   findings=tuple(findings), left_out=left_out, gone=clean.gone)  # fmt: skip
 
 
 def _attributes(table: ir.Table, spec: Table, mapping: Mapping) -> Cells:
     """Every attribute, the amount and its currency among them, and the row's number."""
-    values: dict[str, ir.Value] = {name: trimmed(table[column]) for name, column in spec.columns.items() if name != "amount"}
+    values: dict[str, ir.Value] = {
+        name: table[column].cast("string") for name, column in spec.columns.items() if name != "amount"
+    }
     values |= {"amount": ibis.null("float64"), "currency": values.get("currency", ibis.null("string")).upper()}
     values["_row"] = table[ROW].cast("int64") if ROW in table.columns else ibis.null("int64")
     if mapping.currency:

@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from funnelstats.data.checks import Cells, Check, Finding, finding
 from funnelstats.data.mapping import Mapping
 from funnelstats.data.names import Named, named
-from funnelstats.data.parse import dates, trimmed
+from funnelstats.data.parse import dates
 from funnelstats.data.rows import KEY
 from funnelstats.data.table import Table
 from funnelstats.errors import Problem
@@ -56,8 +56,7 @@ def read_snapshot(table: ir.Table, spec: Table, mapping: Mapping) -> Cells:
         moments.append(at)
     unreadable = reduce(or_, [check.bad.fill_null(False) for one in parsed.values() for check in one.checks], ibis.literal(False))
     other = ibis.literal(False) if now is None else now.other
-    own = table[spec.entity]
-    values = {"_own": trimmed(own) if own.type().is_string() else own, "_nothing": ~(reduce(or_, stays) | unreadable | other)}
+    values = {"_own": table[spec.entity], "_nothing": ~(reduce(or_, stays) | unreadable | other)}
     values |= {f"_at_{k}": at for k, at in enumerate(moments)} | {f"_in_{k}": stay for k, stay in enumerate(stays)}
     problems = [problem for one in parsed.values() for problem in one.problems] + ([] if now is None else [*now.problems])
     checks = tuple(check for one in parsed.values() for check in one.checks)
@@ -116,7 +115,7 @@ def judge(row: Any, table: ir.Table, spec: Table, mapping: Mapping) -> Judged:
 
 
 def _twice(table: ir.Table, spec: Table) -> Finding:
-    own = trimmed(table[spec.entity]) if table[spec.entity].type().is_string() else table[spec.entity]
+    own = table[spec.entity]
     ids = table.select(own=own).group_by("own").aggregate(n=lambda t: t.count()).filter(lambda t: t.n > 1)
     check = Check(reason="id twice", where=spec.entity, what="expected each id once in a snapshot", bad=own.isin(ids.own),
                   fix="keep one row per id, or map the file as events")  # fmt: skip

@@ -157,14 +157,7 @@ def _open_files(con: Any, name: str, paths: list[str], encoding: str) -> Part:
 
 def _open_text(con: Any, file: TextFile) -> Part:
     name = Path(file.path).name
-
-    def read(wanted: Sequence[str]) -> ir.Table:
-        table = _read_text(con, file, wanted)
-        if table.count().execute() == 0:
-            raise DataError(name, [Problem("rows", "expected at least one below the header, found none")])
-        return table
-
-    return Part(name=name, columns=file.columns, read=read, copied=True)
+    return Part(name=name, columns=file.columns, read=lambda wanted: _read_text(con, file, wanted), copied=True)
 
 
 def _read_text(con: Any, file: TextFile, wanted: Sequence[str]) -> ir.Table:

@@ -166,17 +166,22 @@ def _header(path: str, encoding: str) -> tuple[str, int, bool, list[str]]:
         start = text.read(_BEGINNING)
     named = re.match(r'"?sep=(.)"?\r?\n', start)
     skip = 1 if named else 0
-    best: tuple[tuple[bool, int, int], str, int, list[str]] | None = None
+    tried = {}
     for delimiter in named.groups() if named else _DELIMITERS:
         reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
-        records = list(islice(((reader.line_num, record) for record in reader if record), skip, skip + 20))
-        line, header = records[0] if records else (1, [""])
-        score = (len(header) > 1, sum(len(record) == len(header) for _, record in records), len(header))
-        if best is None or score > best[0]:
-            best = (score, delimiter, line, header)
-    assert best is not None
-    _, delimiter, line, header = best
+        tried[delimiter] = list(islice(((reader.line_num, record) for record in reader if record), skip, skip + 20))
+    delimiter = max(tried, key=lambda one: _agreement([record for _, record in tried[one]]))
+    records = tried[delimiter]
+    if len(records) < 2:
+        raise DataError(Path(path).name, [Problem("rows", "expected at least one below the header, found none")])
+    line, header = records[0]
     return delimiter, skip + 1, line == 1 + sum(value.count("\n") for value in header), header
+
+
+def _agreement(records: list[list[str]]) -> tuple[bool, int, int]:
+    """How well the first records fit their header: whether there is more than one column, records as wide as it, its width."""
+    width = len(records[0]) if records else 0
+    return width > 1, sum(len(record) == width for record in records), width
 
 
 def _records(path: str, encoding: str, delimiter: str, *, skip: int, errors: str) -> Iterator[tuple[int, list[str]]]:

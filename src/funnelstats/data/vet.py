@@ -71,9 +71,9 @@ def all_problems(
     several = len(parts) > 1
     problems: list[Problem] = []
     for part in parts:
-        own = [*part.problems, *((_settable(one) for one in part.findings) if on_problem == "raise" else ())]
+        own = [*part.problems, *((_settable(one) for one in part.findings) if on_problem != "set_aside" else ())]
         problems += [Problem(f"{part.file}, {one.where}", one.what, one.fix) for one in own] if several else own
-    return [*problems, *whole, *((_settable(one) for one in findings) if on_problem == "raise" else ())]
+    return [*problems, *whole, *((_settable(one) for one in findings) if on_problem != "set_aside" else ())]
 
 
 def set_aside(events: ir.Table, parts: Sequence[Shaped], findings: Sequence[Finding]) -> tuple[ir.Table, dict[str, int]]:
