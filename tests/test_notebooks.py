@@ -226,7 +226,7 @@ def test_kernel_is_this_interpreter_whatever_is_registered(world, tmp_path, monk
     spec = tmp_path / "data" / "kernels" / "python3"
     spec.mkdir(parents=True)
     (spec / "kernel.json").write_text('{"argv": ["false"], "display_name": "another", "language": "python"}')
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "data"))  # looked at before the environment's own
     done = run_notebook(write_notebook(tmp_path / "1.ipynb", "import sys; print(sys.executable)"))
     assert done.failure is None
     assert outputs(done.notebook)[0].text == f"{sys.executable}\n"
