@@ -16,8 +16,8 @@ import ibis.expr.types as ir
 
 from funnelstats.data.definition import Definition
 
-FAR = "9999-12-31"
-LONG_AGO = "0001-01-01"
+FAR = ibis.timestamp("9999-12-31")
+LONG_AGO = ibis.timestamp("0001-01-01")
 
 
 def reach(events: ir.Table, *, stages: Sequence[str], lost: Sequence[str], definition: Definition, by: Sequence[str] = ()) -> ir.Table:
@@ -42,22 +42,13 @@ def reach(events: ir.Table, *, stages: Sequence[str], lost: Sequence[str], defin
         Columns entity, ``by``, ``at_0`` ... ``at_K``, ``dated_0`` ... ``dated_K`` (false where a skipped or undated stage
         borrowed the moment of the next one, so that its duration is unknown), reached, fate, ended (moment of loss).
     """
-    stage, at, final = events.stage, events["at"], len(stages) - 1
-    known = {f"at_{k}": at.min(where=stage.isin(stages[k:])) for k in range(final + 1)}
-    seen = {f"seen_{k}": (stage == name).any() for k, name in enumerate(stages)}
+    stage, final = events.stage, len(stages) - 1
+    at = events["at"].fill_null(FAR)  # an undated entry is an entry all the same
     own = {f"own_{k}": at.min(where=stage == name) for k, name in enumerate(stages)}
-    ends = {
-        "last_open": at.max(where=stage.notin([stages[-1], *lost])),
-        "last_won": at.fill_null(ibis.timestamp(FAR)).max(where=stage == stages[-1]),
-        "last_lost": at.fill_null(ibis.timestamp(FAR)).max(where=stage.isin(lost)),
-        "ended": at.max(where=stage.isin(lost)),
-    }
+    ends = {"last": events["at"].max(), "last_won": at.max(where=stage == stages[-1]), "last_lost": at.max(where=stage.isin(lost))}
     attributes = {name: latest(events, name) for name in by}
-    people = events.group_by("entity").aggregate(**attributes, **known, **seen, **own, **ends)
-    won = _later(people.last_won, people.last_open) & people.last_won.notnull() & ~_later(people.last_lost, people.last_won)
-    is_lost = people.last_lost.notnull() & ~won & _later(people.last_lost, people.last_open)
-    fate = ibis.cases((won, "won"), (is_lost, "lost"), else_="open")
-    people = people.mutate(reached=_furthest(people, final), fate=fate)
+    people = events.group_by("entity").aggregate(**attributes, **own, **ends)
+    people = people.mutate(**_moments(people, final), **_ends(people), reached=_furthest(people, final))
     if definition.order != "furthest":
         people = _in_order(events, people, stages, definition.order)
     reached = ibis.ifelse((people.fate == "won") & (people.reached >= final), final, ibis.least(people.reached, final - 1))
@@ -69,7 +60,14 @@ def reach(events: ir.Table, *, stages: Sequence[str], lost: Sequence[str], defin
 
 def latest(events: ir.Table, name: str) -> ir.Scalar:
     """Return the last value known of an attribute; an undated one where there is no other."""
-    return events[name].argmax(events["at"].fill_null(ibis.timestamp(LONG_AGO)), where=events[name].notnull())
+    return events[name].argmax(events["at"].fill_null(LONG_AGO), where=events[name].notnull())
+
+
+def _ends(people: ir.Table) -> dict[str, ir.Value]:
+    """Fate by the last event, and the moment of loss where it has a date."""
+    is_lost = _later(people.last_lost, people.last) & _later(people.last_lost, people.last_won)
+    is_won = _later(people.last_won, people.last)
+    return {"fate": ibis.cases((is_lost, "lost"), (is_won, "won"), else_="open"), "ended": people.last_lost.nullif(FAR)}
 
 
 def _later(one: ir.Value, other: ir.Value) -> ir.BooleanValue:
@@ -77,8 +75,20 @@ def _later(one: ir.Value, other: ir.Value) -> ir.BooleanValue:
     return one.notnull() & (other.isnull() | (one >= other))
 
 
+def _moments(people: ir.Table, final: int) -> dict[str, ir.Value]:
+    """Moment of entry to each stage or, where that is earlier or the only one known, to a later stage."""
+    first: dict[str, ir.Value] = {}
+    moment: ir.Value = FAR
+    for k in range(final, -1, -1):
+        # coalesced because on some engines the least of a value and nothing is nothing
+        own = people[f"own_{k}"].fill_null(FAR)
+        moment = ibis.least(own, moment) if first else own
+        first[f"at_{k}"] = moment.nullif(FAR)
+    return first
+
+
 def _furthest(people: ir.Table, final: int) -> ir.IntegerValue:
-    return ibis.cases(*((people[f"seen_{k}"], k) for k in range(final, 0, -1)), else_=0)
+    return ibis.cases(*((people[f"own_{k}"].notnull(), k) for k in range(final, 0, -1)), else_=0)
 
 
 def _in_order(events: ir.Table, people: ir.Table, stages: Sequence[str], order: str) -> ir.Table:

@@ -17,6 +17,7 @@ from funnelstats.window import DAYS_PER, ObservationWindow
 
 #: Share of those who will advance that have done so by the age at which an open entity stops counting as young.
 MATURE = 0.9
+FATES = ("advanced", "lost", "open", "in")
 
 
 def tally(people: ir.Table, *, stages: Sequence[str], by: Sequence[str], definition: Definition, window: ObservationWindow) -> pd.DataFrame:
@@ -40,23 +41,29 @@ def tally(people: ir.Table, *, stages: Sequence[str], by: Sequence[str], definit
         units spent in the stage (missing where a date is), number of stays.
     """
     final = len(stages) - 1
-    end = ibis.timestamp(str(window.end))
-    moments = [people[f"at_{k}"] for k in range(final + 1)]
-    reached = _within(people, moments, definition, window)
-    exits = [*moments[1:], ibis.null("timestamp")]
-    stays = ibis.array([ibis.struct({"k": k, "at": moments[k], "next": exits[k], "dated": people[f"dated_{k}"]}) for k in range(final + 1)])
-    rows = people.select(*by, reached=reached, fate=people.fate, ended=people.ended, stay=stays.unnest())
-    stay = rows.stay
-    rows = rows.select(*by, "reached", "fate", "ended", k=stay["k"], at=stay["at"], next=stay["next"], dated=stay["dated"])
-    rows = rows.filter(rows.k <= rows.reached)
-    late = rows.fate if not definition.window else ibis.ifelse(rows.fate == "open", "lost", rows.fate)
-    fate = ibis.cases((rows.k == final, "in"), (rows.k < rows.reached, "advanced"), (late == "won", "lost"), else_=late)
-    until = ibis.cases((fate == "advanced", rows.next), (fate == "lost", rows.ended), else_=end)
-    age = ibis.ifelse(rows.dated, _units(rows["at"], until, window), ibis.null("int64"))
+    reached = _within(people, [people[f"at_{k}"] for k in range(final + 1)], definition, window)
+    people = people.mutate(reached=reached)
+    stays = people.select(*by, _stay=ibis.array([_stay(people, k, final, definition, window) for k in range(final + 1)]).unnest())
+    rows = stays.filter(stays["_stay"].notnull()).group_by(*by, "_stay").aggregate(n=lambda t: t.count()).execute()
+    rest, kind = divmod(rows["_stay"], len(FATES))
+    age, rows["k"] = divmod(rest, final + 1)
+    return rows.assign(fate=kind.map(dict(enumerate(FATES))), age=(age - 1).astype("float64").where(age > 0))[[*by, "k", "fate", "age", "n"]]
+
+
+def _stay(people: ir.Table, k: int, final: int, definition: Definition, window: ObservationWindow) -> ir.IntegerValue:
+    """Age, stage and fate of a stay as one number, null where the stage was not reached: engines group by a number fastest."""
+    if k == final:
+        return ibis.ifelse(people.reached >= k, k * len(FATES) + FATES.index("in"), ibis.null("int64"))
+    dated, end = people[f"dated_{k}"], ibis.timestamp(str(window.end))
+    advanced = people.reached > k
+    is_open = ibis.literal(False) if definition.window else people.fate == "open"
+    until = ibis.cases((advanced, people[f"at_{k + 1}"]), (is_open, end), else_=people.ended)
+    age = _units(people[f"at_{k}"], until, window)
     if definition.per_step_window:
-        fate = ibis.ifelse((fate == "open") & (age >= definition.per_step_window), "lost", fate)
-    counted = rows.select(*by, "k", fate=fate, age=age).group_by(*by, "k", "fate", "age")
-    return counted.aggregate(n=lambda t: t.count()).execute()
+        is_open = is_open & ~(dated & (age >= definition.per_step_window)).fill_null(False)
+    fate = ibis.cases((advanced, FATES.index("advanced")), (is_open, FATES.index("open")), else_=FATES.index("lost"))
+    known = ibis.ifelse(dated & until.notnull(), age + 1, 0)
+    return ibis.ifelse(people.reached >= k, (known * (final + 1) + k) * len(FATES) + fate, ibis.null("int64"))
 
 
 def _units(start: ir.Value, stop: ir.Value, window: ObservationWindow) -> ir.IntegerValue:
