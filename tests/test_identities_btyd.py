@@ -61,7 +61,7 @@ def test_the_future_continues_the_past(model, parameters):
     assert np.all(np.diff(model.probability_alive(more, 20.0, 39.0, **parameters)) < 0)  # silence tells more of a frequent buyer
 
 
-@pytest.mark.parametrize("a", [1.0, 1 + 1e-12, 1 - 1e-6, 0.3, 2.0, 40.0])
+@pytest.mark.parametrize("a", [1.0, 1 + 1e-12, 1 - 1e-6, 0.3, 2.0, 40.0, 800.0])
 @pytest.mark.parametrize(("horizon", "r", "b"), [(0.01, 0.3, 0.1), (52.0, 0.25, 2.4), (52.0, 200.25, 202.0), (5000.0, 0.25, 0.4)])
 def test_expectation_is_the_integral_over_the_coin_on_both_sides_of_one(a, horizon, r, b):
     alpha = 4.4

@@ -12,7 +12,14 @@ BTYD: walkthrough of the R package BTYD 2.4.3.  lifetimes, pymc-marketing: const
 import numpy as np
 import pytest
 
+from funnelstats.data.customers import Customers
+from funnelstats.data.datasets import load_dataset
+from funnelstats.data.transactions import Transactions
 from funnelstats.distributions import bgbb, bgnbd, gammagamma, mbgnbd, paretonbd, sbg
+from funnelstats.models.occasions import BgBb
+from funnelstats.models.purchases import BgNbd, MbgNbd, ParetoNbd
+from funnelstats.models.retention import Renewals, ShiftedBetaGeometric
+from funnelstats.models.spend import GammaGamma
 
 BG = {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}  # FHL 2005, table 2
 MBG = {"r": 0.525, "alpha": 6.183, "a": 0.891, "b": 1.614}  # BDF 2007
@@ -643,3 +650,71 @@ def test_residual_lifetime_of_fh_2010_table_3(alpha, beta, whole, own, printed):
 ], ids=["regular", "high end"])  # fmt: skip
 def test_residual_lifetime_of_fh_2007_segments(parameters, own):
     np.testing.assert_allclose(sbg.residual_lifetime(np.arange(1, 8), rate=0.1, **parameters), own, rtol=1e-8)
+
+
+# -- fits --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cdnow():
+    return Transactions.of("bundled:cdnow").customers(unit="week", as_of="1997-09-30")
+
+
+@pytest.mark.parametrize(("model", "own", "se", "density", "printed"), [
+    (BgNbd(), [0.24259453, 4.41360242, 0.79292216, 2.42590737], [0.012557, 0.378224, 0.185733, 0.705411], -9582.429207,
+     [0.243, 4.414, 0.793, 2.426]),
+    (MbgNbd(), [0.52484323, 6.18308596, 0.89135926, 1.6140018], [0.083268, 0.69562, 0.154789, 0.537493], -9582.135716,
+     [0.525, 6.183, 0.891, 1.614]),
+    (ParetoNbd(), [0.55327703, 10.57768284, 0.60624006, 11.66873682], [0.047628, 0.842722, 0.187277, 6.210976], -9594.976179,
+     [0.553, 10.578, 0.606, 11.669]),
+], ids=["BG (FHL 2005, BTYD, CLVTools)", "MBG (BDF 2007, lifetimes)", "Pareto (FHL 2005, CLVTools)"])  # fmt: skip
+def test_fits_of_cdnow(cdnow, model, own, se, density, printed):
+    found = model.fit(cdnow, seed=1, method="mle").maximum()
+    np.testing.assert_allclose(found["estimate"], own, rtol=2e-6)
+    np.testing.assert_allclose(found["estimate"], printed, rtol=3e-3)
+    np.testing.assert_allclose(found["se"], se, rtol=2e-3)
+    assert found.attrs["log_likelihood"] == pytest.approx(density, abs=1e-5)
+    days = model.fit(cdnow.in_unit("day"), seed=1, method="mle").maximum()
+    times = [7.0 if name in ("alpha", "beta") else 1.0 for name in days.index]
+    np.testing.assert_allclose(days["estimate"], found["estimate"] * times, rtol=1e-6)  # weeks to days
+
+
+def test_fit_of_cdnow_spending(cdnow):
+    """FH 2013: 6.25, 3.74, 15.44, log likelihood -4055.9177 (CLVTools); own with means rounded to cents -4055.923244."""
+    fit = GammaGamma().fit(cdnow, seed=1, method="mle")
+    found = fit.maximum()
+    np.testing.assert_allclose(found["estimate"], [6.25, 3.74, 15.44], rtol=5e-3)
+    np.testing.assert_allclose(found["estimate"], [6.248804, 3.744588, 15.447744], rtol=2e-3)
+    np.testing.assert_allclose(found["se"], [1.18968, 0.290164, 4.159951], rtol=5e-3)
+    assert found.attrs["log_likelihood"] == pytest.approx(-4055.9177, abs=0.001)
+    assert fit.diagnose()["correlation of frequency and spending"] == pytest.approx(0.113884, abs=1e-5)
+
+
+def test_fit_of_donations():
+    """FHS 2010, table 3: 1.204, .750, .657, 2.783, log likelihood -33225.6."""
+    rows = load_dataset("donations")
+    donors = Customers.of(rows["frequency"], rows["recency"], rows["periods"], unit="year", weight=rows["donors"])
+    found = BgBb().fit(donors, seed=1, method="mle").maximum()
+    np.testing.assert_allclose(found["estimate"], [1.20352245, 0.74971639, 0.65671828, 2.78344269], rtol=2e-5)
+    np.testing.assert_allclose(found["estimate"], [1.204, 0.75, 0.657, 2.783], rtol=2e-3)
+    np.testing.assert_allclose(found["se"], [0.069391, 0.029448, 0.051009, 0.320817], rtol=2e-3)
+    assert found.attrs["log_likelihood"] == pytest.approx(-33225.581274, abs=1e-4)
+    total = donors.weight @ bgbb.expected_purchases(5, donors.frequency, donors.recency, 6, **BGBB_BTYD)
+    assert total == pytest.approx(12883.965, abs=1e-2)  # BTYD: 12884.2
+    assert donors.n == 11104
+
+
+@pytest.mark.parametrize(("segment", "own", "se", "density"), [
+    ("Regular", [0.70407729, 1.18204305], [0.065599, 0.152476], -1680.265188),
+    ("High End", [0.66808825, 3.80609433], [0.103735, 0.785531], -1611.158147),
+], ids=["regular (FH 2007, p. 7)", "high end (FH 2007, p. 7)"])  # fmt: skip
+def test_fits_of_retention(segment, own, se, density):
+    rows = load_dataset("sbg_retention").query("segment == @segment")
+    seven = Renewals.of_survival(rows["percent_surviving"][:8], customers=1000)
+    found = ShiftedBetaGeometric().fit(seven, seed=1, method="mle").maximum()
+    np.testing.assert_allclose(found["estimate"], own, rtol=2e-5)
+    np.testing.assert_allclose(found["se"], se, rtol=2e-3)
+    assert found.attrs["log_likelihood"] == pytest.approx(density, abs=1e-5)
+    at_one = {"Regular": -1741.730262, "High End": -2115.545507}[segment]  # FH 2007, appendix B: alpha = beta = 1
+    uniform = sbg.total_log_likelihood(seven.lost, seven.stayed, alpha=1.0, beta=1.0)
+    assert float(np.squeeze(uniform)) == pytest.approx(at_one, abs=1e-5)

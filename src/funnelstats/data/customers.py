@@ -5,6 +5,7 @@ time from the first purchase to the end of observation, ``monetary_value`` the m
 part of the data, so that weeks are never read as days.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -134,6 +135,15 @@ class Customers:
     def time_since_last(self) -> np.ndarray:
         """Time since the last purchase, T - recency: what RFM scores call recency."""
         return np.asarray(self.T - self.recency)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of every number and of the unit; names are no part of it."""
+        content = hashlib.sha256(f"{self.unit} {self.later}".encode())
+        for name in (*_COLUMNS, "later_frequency", "later_value"):
+            part = getattr(self, name)
+            content.update(b"none" if part is None else part.tobytes())
+        return content.hexdigest()
 
     def histories(self) -> Histories:
         """Return the distinct rows with their weights; ``histories.row`` leads from each row here to its own."""

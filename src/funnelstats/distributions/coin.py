@@ -13,7 +13,7 @@ overflows, and the limits r, alpha and a, b to infinity are reached without loss
 from typing import Any
 
 import numpy as np
-from scipy.special import betainc, betaln, digamma, expit, gammaln, hyp2f1
+from scipy.special import betainc, betaln, digamma, expit, gammaln, hyp2f1, log_expit, polygamma
 
 from funnelstats.distributions import ops
 from funnelstats.distributions.betabinomial import log_excess
@@ -21,6 +21,8 @@ from funnelstats.distributions.histories import Histories
 
 #: Beyond this argument the series of the expectation is slower than SciPy's hypergeometric function.
 SERIES_TO = 0.97
+#: Beyond this many e-folds of (1-z)^(a-1) the series overflows, and the beta distribution is narrow enough for a sum over it.
+STEEP = 40.0
 #: Closer than this to a = 1 SciPy's function is interpolated, since the formula divides by a - 1.
 NEAR = 0.01
 
@@ -109,8 +111,9 @@ def expected_while_alive(horizon: Any, *, r: Any, alpha: Any, a: Any, b: Any) ->
     """
     t, r, alpha, a, b = np.broadcast_arrays(*(np.asarray(part, dtype=float) for part in (horizon, r, alpha, a, b)))
     out = np.empty(t.shape)
-    far = t / (alpha + t) > SERIES_TO
-    for where, rule in ((~far, _by_series), (far, _by_function)):
+    steep = (a - 1) * np.log1p(t / alpha) > STEEP
+    far = (t / (alpha + t) > SERIES_TO) & ~steep
+    for where, rule in ((~far & ~steep, _by_series), (far, _by_function), (steep, _by_points)):
         if where.any():
             out[where] = rule(*(part[where] for part in (t, r, alpha, a, b)))
     return out if out.ndim else out[()]
@@ -142,6 +145,20 @@ def _by_function(t: np.ndarray, r: np.ndarray, alpha: np.ndarray, a: np.ndarray,
     e, c, z = a - 1, a + b - 1, t / (alpha + t)
     c = np.where(np.abs(c) < 1e-9, 1e-9, c)
     return np.asarray(c * (1 - np.exp(-e * np.log1p(t / alpha)) * hyp2f1(e, c - r, c, z)) / e)
+
+
+def _by_points(t: np.ndarray, r: np.ndarray, alpha: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum over equally spaced logits of p, which converges faster than any power of their distance."""
+    centre, spread = digamma(a) - digamma(b), np.sqrt(polygamma(1, a) + polygamma(1, b))
+    top = a * np.log(a / (a + b)) + b * np.log(b / (a + b))
+    total, weights = np.zeros(t.shape), np.zeros(t.shape)
+    for step in np.linspace(-12.0, 40.0, 417):
+        logit = centre + spread * step
+        p = np.maximum(expit(logit), 1e-300)
+        weight = np.exp(a * log_expit(logit) + b * log_expit(-logit) - top)
+        total = total + weight * -np.expm1(-r * np.log1p(p * t / alpha)) / p
+        weights = weights + weight
+    return np.asarray(total / weights)
 
 
 def expm1_ratio(e: Any, y: Any) -> Any:

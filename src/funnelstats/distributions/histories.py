@@ -4,7 +4,7 @@ A likelihood depends on a customer through (frequency, recency, T) alone. Equal 
 one of the three are evaluated once for each distinct value and looked up: the cost follows what is distinct, not the customers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -68,6 +68,11 @@ class Histories:
     def T(self) -> np.ndarray:
         """Age of each row."""
         return np.asarray(self.ages[self.at_age])
+
+    def part(self, at: slice) -> "Histories":
+        """Some of the rows, in their order, with the same tables."""
+        return replace(self, at_x=self.at_x[at], at_t=self.at_t[at], at_age=self.at_age[at], weight=self.weight[at],
+                       row=np.arange(len(self.weight[at])))  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.weight)

@@ -19,15 +19,21 @@ from funnelstats.distributions.coin import expm1_ratio, log_rising
 from funnelstats.distributions.histories import Histories
 
 NODES = 48
+#: Enough, to 1e-9, where beta is not far below alpha.
+FEWER = 20
 #: The integrand falls by exp(-45) over this part of its range: what lies beyond is below rounding.
 FALL = 45.0
-#: Elements evaluated at one time (32 MB a piece).
-CHUNK = 4_000_000
+#: Elements evaluated at one time, so few that they stay near the processor.
+CHUNK = 400_000
 
 
 def _legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     points, weights = np.polynomial.legendre.leggauss(nodes)
     return (points + 1) / 2, np.log(weights / 2)
+
+
+def _enough(alpha: Any, beta: Any) -> int:
+    return FEWER if np.all(np.asarray(beta) > 0.3 * np.asarray(alpha)) else NODES
 
 
 def _log_terms(
@@ -84,9 +90,10 @@ def log_likelihood(
 
 
 def total_log_likelihood(
-    h: Histories, *, r: Any, alpha: Any, s: Any, beta: Any, xp: Any = ops, nodes: int = NODES
+    h: Histories, *, r: Any, alpha: Any, s: Any, beta: Any, xp: Any = ops, nodes: int | None = None
 ) -> Any:  # fmt: skip
     """Sum over weighted histories; parameters of shape (k,) give a result of that shape, in pieces that fit memory."""
+    nodes = nodes or (NODES if xp is not ops else _enough(alpha, beta))
     if xp is not ops or np.ndim(r) == 0:
         rows = log_likelihood(h.x, h.t_x, h.T, r=r, alpha=alpha, s=s, beta=beta, xp=xp, nodes=nodes)
         return xp.total(h.weight * rows, axis=-1)
@@ -98,9 +105,10 @@ def total_log_likelihood(
 
 
 def value_and_gradient(
-    h: Histories, *, r: float, alpha: float, s: float, beta: float, nodes: int = NODES
+    h: Histories, *, r: float, alpha: float, s: float, beta: float, nodes: int | None = None
 ) -> tuple[float, np.ndarray]:  # fmt: skip
     """Return the total and its slope along (r, alpha, s, beta): under the integral the slope is a mean over its terms."""
+    nodes = nodes or _enough(alpha, beta)
     pieces = np.array_split(np.arange(len(h)), -(-len(h) * nodes // CHUNK))
     parts = [_value_and_gradient(h.x[at], h.t_x[at], h.T[at], h.weight[at], r, alpha, s, beta, nodes) for at in pieces]
     value, slope = sum(part[0] for part in parts), sum(part[1] for part in parts)
@@ -139,7 +147,7 @@ def _value_and_gradient(
 def probability_alive(x: Any, t_x: Any, T: Any, *, r: Any, alpha: Any, s: Any, beta: Any) -> Any:
     """Probability that a customer with this history has not left by T; 0.0 where it is below the smallest number."""
     x, t_x, T = (np.asarray(part, dtype=float) for part in (x, t_x, T))
-    left = _log_integral(x, t_x, T, r=r, alpha=alpha, s=s, beta=beta, nodes=NODES, xp=ops)
+    left = _log_integral(x, t_x, T, r=r, alpha=alpha, s=s, beta=beta, nodes=_enough(alpha, beta), xp=ops)
     alive = -(r + x) * np.log1p((T - t_x) / (alpha + t_x)) - s * np.log1p((T - t_x) / (beta + t_x))
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(left - alive))

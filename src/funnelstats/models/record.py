@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from typing import Any, Self, get_args
 
@@ -83,6 +84,7 @@ class Record:
                 ("method", f"{self.method}, {self.chains} x {self.draws:,} draws, seed {self.seed}{settings}")]  # fmt: skip
 
 
+@cache  # reading the metadata of eight packages takes 80 ms, and they do not change while a process runs
 def versions() -> tuple[tuple[str, str], ...]:
     """Versions of the interpreter and of the libraries that had a part in the numbers."""
     return (("python", platform.python_version()), *((name, metadata.version(name)) for name in LIBRARIES))

@@ -1,0 +1,215 @@
+"""Which purchases were made by whom, when and for how much? An order book, summed up by customer where it lies.
+
+A purchase is a day: what a customer buys on one day is one purchase of the day's total.  Rows of a negative amount are returns:
+they are no purchases, and what they took back is counted and said.  A purchase of amount zero is a purchase; it was made.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from funnelstats.data.amounts import numbers
+from funnelstats.data.checks import examine
+from funnelstats.data.columns import find, nearest
+from funnelstats.data.customers import Customers
+from funnelstats.data.datasets import dataset_card, dataset_path
+from funnelstats.data.events import EventLog
+from funnelstats.data.parse import Parsed, dates
+from funnelstats.data.sources import ROW, open_parts
+from funnelstats.errors import DataError, Problem
+from funnelstats.window import DAYS_PER, ObservationWindow, Unit
+
+BUNDLED = "bundled:"
+CUSTOMER = "customer|customer_id|client|client_id|account|account_id"
+AT = "at|date|datetime|purchased_at|order_date|invoice_date"
+AMOUNT = "amount|value|monetary_value|sales|revenue|total?"
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Transactions:
+    """Purchases, one row each.
+
+    Parameters
+    ----------
+    table : Table
+        Ibis table with the columns ``customer`` (text), ``at`` (timestamp) and ``amount`` (number, null where unknown).
+    currency : str
+        ISO code of the amounts.
+    source : str
+        Where they come from.
+    as_of : str
+        End of observation, where the source says it.
+    """
+
+    table: ir.Table
+    currency: str = ""
+    source: str = "transactions"
+    as_of: str = ""
+
+    @classmethod
+    def of(
+        cls, source: Any, *, customer: str = CUSTOMER, at: str = AT, amount: str = AMOUNT, currency: str = "",
+        date_format: str = "", decimal: str = "",
+    ) -> Self:  # fmt: skip
+        """Read an order book.
+
+        Parameters
+        ----------
+        source : path, DataFrame, Ibis table, EventLog or "bundled:NAME"
+            CSV and Parquet are read by the engine, never whole into Python. Of an :class:`EventLog` the deals won are taken;
+            ``customer`` then names the attribute that holds the customer.
+        customer, at, amount : str
+            Column names; several separated by ``|`` are tried in turn. An ``amount`` that closes with ``?`` may be missing.
+        currency : str
+            ISO code.
+        date_format, decimal : str
+            As for :func:`~funnelstats.data.crm.read_crm`; inferred when empty.
+
+        Raises
+        ------
+        DataError
+            Missing columns, dates or numbers that cannot be read, rows without customer or date: all of it at once.
+
+        Examples
+        --------
+        >>> orders = Transactions.of("bundled:cdnow")
+        >>> orders.customers(unit="week", as_of="1997-09-30").repeaters
+        946
+        """
+        if isinstance(source, EventLog):
+            return cls._of_log(source, customer)
+        as_of, name = "", source if isinstance(source, str | Path) else type(source).__name__
+        if isinstance(source, str) and source.startswith(BUNDLED):
+            card = dataset_card(source.removeprefix(BUNDLED))
+            source, as_of, currency = dataset_path(card.name), card.as_of, currency or card.currency
+        parts = open_parts(source)
+        if len(parts) > 1:
+            names = ", ".join(part.name for part in parts)
+            raise DataError(str(name), [Problem("source", f"expected one table of purchases, found {names}")])
+        table, problems = _typed(parts[0].read(parts[0].columns), customer, at, amount, date_format, decimal)
+        if table is None or problems:
+            raise DataError(str(name), problems)
+        return cls(table=table, currency=currency, source=str(name), as_of=as_of)
+
+    @classmethod
+    def _of_log(cls, log: EventLog, customer: str) -> Self:
+        column = find(customer, log.attributes)
+        if column is None:
+            raise DataError(log.source, [Problem("customer", "no such attribute", nearest(customer, log.attributes))])
+        people = log.entities
+        won = people.filter(people.fate == "won")
+        last = won[f"at_{len([name for name in log.stage_names if name not in log.optional]) - 1}"]
+        table = won.select(customer=won[column].cast("string"), at=last, amount=won.amount.cast("float64"))
+        return cls(table=table.filter(table["at"].notnull() & table["customer"].notnull()), currency=log.currency,
+                   source=log.source, as_of=str(log.window.as_of))  # fmt: skip
+
+    def customers(self, *, unit: Unit = "day", as_of: Any = None, holdout: Any = None) -> Customers:
+        """Sum up each customer's purchases.
+
+        Parameters
+        ----------
+        unit : {"day", "week", "month", "year"}
+            Of recency and T.
+        as_of : date
+            End of observation: purchases of this day are the last to count. Taken from a bundled data set's card where missing.
+        holdout : date, optional
+            End of a second span, whose purchases are kept apart in ``later_frequency`` and ``later_value``.
+
+        Returns
+        -------
+        Customers
+            One row per customer who bought by ``as_of``, in order of their names.
+
+        Raises
+        ------
+        DataError
+            No end of observation; nobody bought by then; ``holdout`` not after ``as_of``.
+        """
+        window = ObservationWindow.of(as_of or self.as_of or None, unit=unit)
+        cut = window.as_of.normalize()
+        last = cut if holdout is None else ObservationWindow.of(holdout, unit=unit).as_of.normalize()
+        if last < cut or (holdout is not None and last == cut):
+            raise DataError(self.source, [Problem("holdout", f"expected a date after {cut.date()}, found {last.date()}")])
+        frame, returns = self._summed(cut, last)
+        if frame.empty:
+            fix = "check as_of, and the dates of the file"
+            raise DataError(self.source, [Problem("as_of", f"nobody bought by {cut.date()}", fix)])
+        days = DAYS_PER[unit]
+        x = frame["days"].to_numpy() - 1
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = np.where(x > 0, np.maximum((frame["value"] - frame["first_value"]).to_numpy(dtype=float), 0.0) / x, np.nan)
+        later: dict[str, Any] = {} if holdout is None else {
+            "later_frequency": frame["later_days"].to_numpy(), "later_value": frame["later_value"].to_numpy(dtype=float),
+            "later": (last - cut).days / days}  # fmt: skip
+        recency, age = (frame[name].to_numpy(dtype=float) / days for name in ("recency", "age"))
+        return Customers(
+            frequency=x, recency=recency, T=age, monetary_value=value, weight=np.ones(len(x), dtype=np.int64),
+            unit=unit, label=frame["customer"].to_numpy(dtype=object), window=replace(window, start=frame["first"].min()),
+            currency=self.currency, source=self.source, note=returns, **later,
+        )  # fmt: skip
+
+    def _summed(self, cut: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DataFrame, str]:
+        """One row per customer, made by the engine, and a sentence on the returns."""
+        t = self.table
+        t = t.mutate(day=t["at"].date()).filter(lambda s: s["day"] <= ibis.date(str(last.date())))
+        back = t.filter(t["amount"] < 0).aggregate(n=lambda s: s.count(), total=lambda s: s["amount"].sum()).execute().iloc[0]
+        kept = t.filter((t["amount"] >= 0) | t["amount"].isnull())
+        by_day = kept.group_by("customer", "day").aggregate(amount=kept["amount"].sum())
+        edge = ibis.date(str(cut.date()))
+        early = by_day["day"] <= edge
+        first = by_day.group_by("customer").aggregate(
+            first=by_day["day"].min(), final=by_day["day"].max(where=early), days=early.sum(),
+            value=by_day["amount"].sum(where=early), first_value=by_day["amount"].argmin(by_day["day"]),
+            later_days=(~early).sum(),
+            later_value=by_day["amount"].sum(where=~early).fill_null(0.0),
+        )  # fmt: skip
+        first = first.filter(first["days"] > 0)
+        first = first.mutate(recency=first["final"].delta(first["first"], unit="day"), age=edge.delta(first["first"], unit="day"))
+        frame = first.order_by("customer").execute()
+        frame["first"] = pd.to_datetime(frame["first"])
+        count = int(back["n"])
+        said = (
+            f"{count:,} rows of a negative amount ({-back['total']:,.2f} {self.currency}".rstrip()
+            + ") are returns, not purchases"
+        )
+        return frame, said if count else ""
+
+    def __repr__(self) -> str:
+        row = self.table.aggregate(n=self.table.count(), who=self.table["customer"].nunique()).execute().iloc[0]
+        return f"<Transactions of {self.source}: {row['n']:,} purchases by {row['who']:,} customers>"
+
+
+def _typed(
+    table: ir.Table, customer: str, at: str, amount: str, date_format: str, decimal: str
+) -> tuple[ir.Table | None, list[Problem]]:  # fmt: skip
+    """Bring the three columns to their types; name everything that refuses."""
+    problems: list[Problem] = []
+    places: dict[str, str | None] = {}
+    for what, wanted in (("customer", customer), ("at", at), ("amount", amount)):
+        found = find(wanted, table.columns) if wanted else None
+        if found is None and not wanted.endswith("?") and wanted:
+            problems.append(
+                Problem(what, "column expected, not found", nearest(wanted.split("|")[0], [n for n in table.columns if n != ROW]))
+            )
+        places[what] = found
+    if problems:
+        return None, problems
+    when = dates(table, str(places["at"]), date_format=date_format)
+    money = Parsed(value=ibis.null("float64"))
+    if places["amount"]:
+        money = numbers(table, str(places["amount"]), decimal=decimal)
+    who = table[str(places["customer"])].cast("string").strip().nullif("")
+    refused = examine(table, (*when.checks, *money.checks), entity=who)
+    problems += [*when.problems, *money.problems, *(one.problem for one in refused)]
+    if problems:
+        return None, problems
+    typed = table.select(customer=who, at=when.value, amount=money.value)
+    row = typed.aggregate(who=typed["customer"].isnull().sum(), at=typed["at"].isnull().sum()).execute().fillna(0).iloc[0]
+    problems += [Problem(str(places[what]), f"expected a value in every row, found {int(row[key]):,} without",
+                         "leave these rows out") for key, what in (("who", "customer"), ("at", "at")) if row[key]]  # fmt: skip
+    return typed, problems
