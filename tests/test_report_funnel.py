@@ -99,6 +99,13 @@ def test_no_letter_is_smaller_than_eight_points_and_the_figure_fits_a_column(cha
     assert chart.figure.get_figwidth() <= 6.6  # at 400 pixels, eight points are still 6.7 pixels high
 
 
+def test_dollars_in_a_name_are_not_read_as_mathematics():
+    chart = plot_funnel(StageCounts.of({"Lead": 40, "from $5 to $6": 20, "Won": 9}))
+    named = [text for text in chart.figure.findobj(Text) if "$5" in text.get_text()]
+    assert named
+    assert not any(text.get_parse_math() for text in named)
+
+
 @pytest.mark.parametrize("stages", [NAMES, HAN], ids=["Latin", "Chinese"])
 def test_bars_are_as_long_as_the_counts_and_open_is_a_part_of_its_own(stages):
     counts = counts_of(stages=stages)
