@@ -84,7 +84,7 @@ def read_crm(
     shaped = [shape(part, table, chosen) for part, table in pairs]
     events, findings = _gather(shaped, any(part.copied for part, _ in pairs)), []
     if events is not None and not any(part.problems for part in shaped):
-        problems += whole_problems(events, window)
+        problems += whole_problems(events, window, currencies=any("currency" in table.columns for _, table in pairs))
         findings = won_before_first(events, chosen)
     problems = all_problems(shaped, problems, findings, on_problem=on_problem)
     if problems or events is None or window is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from operator import and_, or_
+from operator import or_
 
 import ibis
 import ibis.expr.types as ir
@@ -33,7 +33,9 @@ def belonging(table: ir.Table, spec: Table) -> Kept:
     One pass tells what there is to do, so that a clean table stays the plain scan it was.
     """
     asked = [name for name in dict.fromkeys([spec.entity, spec.stage, spec.at, *spec.dates.values()]) if name]
-    tests = {"empty row": reduce(and_, [_empty(table[name]) for name in asked])}
+    plain_first = sorted(asked, key=lambda name: table[name].type().is_string())
+    empty = reduce(lambda rest, name: ibis.ifelse(_empty(table[name]), rest, False), reversed(plain_first), ibis.literal(True))
+    tests = {"empty row": empty}
     tests |= {f"{column} is not {value}": (_bare(table[column]) != value).fill_null(True) for column, value in spec.only.items()}
     blanks = {name: _has_blanks(table[name]).sum() for name in used(spec) if table[name].type().is_string()}
     kept, figures = _without(table, tests, blanks)
@@ -77,12 +79,15 @@ def _bare(value: ir.Value) -> ir.Value:
 
 
 def _empty(value: ir.Value) -> ir.BooleanValue:
-    return value.isnull() | (value.strip() == "") if value.type().is_string() else value.isnull()
+    if not value.type().is_string():
+        return value.isnull()
+    return value.isnull() | ibis.ifelse(value.startswith(" "), value.strip() == "", value == "")
 
 
 def _has_blanks(value: ir.StringValue) -> ir.BooleanValue:
     """Whether there is something to take off, asked without a regular expression."""
-    return (value != value.strip()) | (value == "") | value.startswith("\u00a0") | value.endswith("\u00a0")
+    ends = [test for blank in (" ", "\u00a0") for test in (value.startswith(blank), value.endswith(blank))]
+    return reduce(or_, ends, value == "")
 
 
 def _without(

@@ -16,7 +16,7 @@ from funnelstats.window import ObservationWindow
 _ASIDE = 'or read with on_problem="set_aside"'
 
 
-def whole_problems(events: ir.Table, window: ObservationWindow | None) -> list[Problem]:
+def whole_problems(events: ir.Table, window: ObservationWindow | None, *, currencies: bool) -> list[Problem]:
     """Problems that concern the export as a whole: nothing in it, nothing before its end, several currencies.
 
     Parameters
@@ -25,8 +25,10 @@ def whole_problems(events: ir.Table, window: ObservationWindow | None) -> list[P
         Canonical events.
     window : ObservationWindow or None
         None when it could not be made.
+    currencies : bool
+        Whether a column tells the currency, so that there could be several.
     """
-    row = events.aggregate(n=events.count(), first=events["at"].min(), currencies=events.currency.nunique()).execute().iloc[0]
+    row = events.aggregate(n=events.count(), first=events["at"].min()).execute().iloc[0]
     problems = []
     if row["n"] == 0:
         problems.append(
@@ -35,7 +37,7 @@ def whole_problems(events: ir.Table, window: ObservationWindow | None) -> list[P
     elif window is not None and row["first"] == row["first"] and row["first"] >= window.end:
         what = f"expected events before the end of observation {window.as_of.date()}, found the first at {row['first'].date()}"
         problems.append(Problem("as_of", what, "give the day of the export"))
-    if row["currencies"] > 1:
+    if currencies:
         priced = events.filter(events.amount.notnull() & events.currency.notnull()).group_by("currency")
         found = priced.aggregate(n=lambda t: t.count()).order_by("currency").execute()
         if len(found) > 1:
@@ -49,10 +51,13 @@ def whole_problems(events: ir.Table, window: ObservationWindow | None) -> list[P
 def won_before_first(events: ir.Table, mapping: Mapping) -> list[Finding]:
     """Entities whose success is dated before their first stage; a bare date is no earlier than a time on that day."""
     first, last = mapping.stages[0], mapping.stages[-1]
-    ends = events.filter(events.stage.isin([first, last]))
-    times = ends.group_by("entity").aggregate(
-        begun=ends["at"].min(where=ends.stage == first), won=ends["at"].min(where=ends.stage == last), **{ROW: ends["_row"].min()}
+    won = (
+        events.filter(events.stage == last)
+        .group_by("entity")
+        .aggregate(won=lambda t: t["at"].min(), row=lambda t: t["_row"].min())
     )
+    begun = events.filter(events.stage == first).select("entity", "at").inner_join(won, "entity")
+    times = begun.group_by("entity").aggregate(begun=begun["at"].min(), won=begun["won"].min(), **{ROW: begun["row"].min()})
     same_day = (times.won == times.won.truncate("D")) & (times.begun.truncate("D") == times.won)
     early = times.filter((times.won < times.begun) & ~same_day)
     count = int(early.count().execute())
