@@ -187,6 +187,7 @@ def test_the_same_counts_give_the_same_bytes_and_nothing_global_changes(tmp_path
     assert first.save(tmp_path / "a.svg").read_bytes() == again.save(tmp_path / "b.svg").read_bytes()
     assert Image.open(BytesIO(first._render("png"))).size[0] == round(first.figure.get_figwidth() * 192)
     assert dict(mpl.rcParams) == before
+    assert mpl.rcParams["text.parse_math"]  # nor has any figure before
     assert plt.get_fignums() == []
 
 
