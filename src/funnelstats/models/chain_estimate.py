@@ -137,43 +137,58 @@ def as_system(links: Sequence[Equation], *, method: Literal["sur", "3sls"], sour
 
     ``"sur"`` still takes every regressor as exogenous, which correlated errors contradict in a chain: it is offered for
     comparison. ``"3sls"`` uses the source as the only instrument, so it needs a chain without skip arrows; then every equation
-    is just identified, and the product of its slopes *is* the slope of the last variable on the first.
+    is just identified, three stages give the numbers of two, and the product of the slopes *is* the slope of the last variable
+    on the first.
 
     Raises
     ------
     FitError
         A skip arrow with ``"3sls"``: more slopes than instruments.
     """
-    instrument = links[0].X[:, 0]
-    parts = [_part(link, method, instrument, source) for link in links]
-    found = fit_system(parts, method=method, divisor="freedom", subject=f"{method} of the chain")
-    order = [f"{link.target}:{name}" for link in links for name in link.names]
-    places = [found.names.index(name) for name in order]
-    spread = np.sqrt(np.diag(found.residual_covariance))
+    if method == "3sls":
+        point, covariance, sigma = _just_identified(links, source)
+    else:
+        parts = [
+            SystemEquation(name=link.target, y=link.y, exogenous=dict(zip(link.names, link.X.T, strict=True))) for link in links
+        ]
+        found = fit_system(parts, method="sur", divisor="freedom", subject="sur of the chain")
+        point, covariance, sigma = found.point, found.covariance, found.residual_covariance
+    spread = np.sqrt(np.diag(sigma))
+    alike = np.eye(len(links)) + (sigma / np.outer(spread, spread) - np.eye(len(links))) * (1 - 1e-8)  # so that it has an inverse
     return Joint(
         names=tuple(name for link in links for name in link.names),
-        point=found.point[places],
-        covariance=found.covariance[np.ix_(places, places)],
+        point=point,
+        covariance=covariance,
         spread=spread,
-        correlation=found.residual_covariance / np.outer(spread, spread),
+        correlation=alike,
         freedom=tuple(link.freedom for link in links),
         blocks=tuple(len(link.names) for link in links),
         settings=(("residual covariance", "divisor sqrt((n-ki)(n-kj))"),),
     )
 
 
-def _part(link: Equation, method: str, instrument: np.ndarray, source: str) -> SystemEquation:
-    columns = dict(zip(link.names, link.X.T, strict=True))
-    if method == "sur" or link.parents == (source,):
-        return SystemEquation(name=link.target, y=link.y, exogenous=columns)
-    if len(link.parents) > 1:
-        what = f"{len(link.parents)} slopes and only one instrument, {source}: not identified"
-        raise FitError(
-            "3sls of the chain", [Problem(f"{' and '.join(link.parents)} -> {link.target}", what, "leave the skip arrow out")]
-        )
-    slope, baseline = link.names
-    return SystemEquation(name=link.target, y=link.y, exogenous={baseline: columns[baseline]}, endogenous={slope: columns[slope]},
-                          instruments={source: instrument})  # fmt: skip
+def _just_identified(links: Sequence[Equation], source: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Instrumental estimates with as many instruments as slopes: ``(W'X)^-1 W'y``, whatever the residual covariance is.
+
+    In closed form, because the residual covariance of such fits can be singular, which the general engine has to invert.
+    """
+    problems = [
+        Problem(f"{' and '.join(link.parents)} -> {link.target}", f"{len(link.parents)} slopes and only one instrument, {source}: "
+                "not identified", "leave the skip arrow out")
+        for link in links
+        if len(link.parents) > 1
+    ]  # fmt: skip
+    if problems:
+        raise FitError("3sls of the chain", problems)
+    instrument = links[0].X - links[0].X.mean(axis=0) * np.array([1.0, 0.0])  # centred, the constant left as it is
+    projections = [np.linalg.inv(instrument.T @ link.X) for link in links]
+    points = [inverse @ (instrument.T @ link.y) for inverse, link in zip(projections, links, strict=True)]
+    residuals = np.column_stack([link.y - link.X @ point for link, point in zip(links, points, strict=True)])
+    left = np.array([link.freedom for link in links])
+    sigma = residuals.T @ residuals / np.sqrt(np.outer(left, left))
+    middle = instrument.T @ instrument
+    blocks = [[sigma[i, j] * projections[i] @ middle @ projections[j].T for j in range(len(links))] for i in range(len(links))]
+    return np.concatenate(points), np.block(blocks), sigma
 
 
 def block_length(n: int, *, ordered: bool) -> int:

@@ -32,7 +32,8 @@ def formula(paths: Paths, values: Mapping[str, float] | None = None, *, digits: 
     'R = 0.8 (0.5 (100 M + 0) + 0) + 0 = 40 M + 0'
     """
     if len(paths.arrows) == len(paths.baselines):
-        return f"{paths.outcome} = {_nested(paths, values, digits)} = {_expanded(paths, values, digits)}"
+        forms = dict.fromkeys((_nested(paths, values, digits), _expanded(paths, values, digits)))
+        return " = ".join([paths.outcome, *forms])
     equations = "; ".join(_equation(paths, target, values, digits) for target, _ in paths.baselines)
     if values is None:
         total = " + ".join("".join(arrow.name for arrow in reversed(route)) for route in paths.routes())

@@ -117,18 +117,23 @@ def _run(equations: Sequence[SystemEquation], method: Method, divisor: Divisor, 
     how: Literal["ols", "gls"] = "ols" if method in ("ols", "2sls") else "gls"
     singular = FitError(subject, [Problem("residual covariance", "it tends to a singular matrix: the equations are not separate",
                                           "do not iterate, or leave one of them out")])  # fmt: skip
+    if how == "gls" and _singular(np.asarray(model.fit(method="ols", cov_type="unadjusted").sigma)):
+        raise singular
     try:
         fitted = model.fit(
             method=how, cov_type="unadjusted", debiased=divisor == "freedom", iterate=iterate, iter_limit=ITERATIONS, tol=1e-9
         )
     except np.linalg.LinAlgError as error:
         raise singular from error
-    sigma = np.asarray(fitted.sigma)
-    if how == "gls" and np.linalg.det(sigma / np.sqrt(np.outer(np.diag(sigma), np.diag(sigma)))) < SINGULAR:
+    if how == "gls" and _singular(np.asarray(fitted.sigma)):
         raise singular
     if iterate and fitted.iterations >= ITERATIONS:
         raise FitError(subject, [Problem("iteration", f"expected to settle, did not in {ITERATIONS} rounds")])
     return fitted
+
+
+def _singular(sigma: np.ndarray) -> bool:
+    return bool(np.linalg.det(sigma / np.sqrt(np.outer(np.diag(sigma), np.diag(sigma)))) < SINGULAR)
 
 
 def _as_linearmodels(part: SystemEquation, *, exogenous_only: bool) -> dict[str, Any]:
