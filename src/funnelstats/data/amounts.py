@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from funnelstats.data.checks import Check, rows_text
-from funnelstats.data.parse import Parsed, filled
+from funnelstats.data.parse import Parsed, filled, present
 from funnelstats.errors import Problem
 
 _ISO = ("AED|AUD|BGN|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN|RMB|RON|RUB|"
@@ -36,8 +36,7 @@ def numbers(table: ir.Table, column: str, *, decimal: str = "", whole: bool = Fa
     value = table[column]
     kind = value.type()
     if kind.is_null() or (kind.is_numeric() and not kind.is_boolean()):
-        number = value.cast("float64")
-        return Parsed(value=ibis.ifelse(number.isnan(), ibis.null("float64"), number) if kind.is_floating() else number)
+        return Parsed(value=present(value, backend=table.get_backend()).cast("float64"))
     if not kind.is_string():
         return Parsed(value=ibis.null("float64"), problems=(Problem(column, f"expected numbers, found {kind}"),))
     said = filled(value)

@@ -88,11 +88,13 @@ def read_crm(
         findings = won_before_first(events, chosen)
     problems = all_problems(shaped, problems, findings, on_problem=on_problem)
     if problems or events is None or window is None:
-        raise DataError(_subject(label, shaped), problems)
+        raise DataError(_subject(label, source, shaped), problems)
     kept, aside = set_aside(events, shaped, findings)
     if aside and not kept.count().execute():
         found = [one.problem for part in shaped for one in part.findings] + [one.problem for one in findings]
-        raise DataError(_subject(label, shaped), [*found, Problem("events", "nothing is left when all of these are set aside")])
+        raise DataError(
+            _subject(label, source, shaped), [*found, Problem("events", "nothing is left when all of these are set aside")]
+        )
     left_out = sum((Counter(part.left_out) for part in shaped), Counter())
     return EventLog(events=kept, stage_names=chosen.stages, lost=chosen.lost, optional=chosen.optional, window=window,
                     source=label, removed=dict(left_out) | aside)  # fmt: skip
@@ -153,7 +155,6 @@ def _label(source: str, parts: Sequence[Part], pairs: Sequence[tuple[Part, Any]]
     return f"{source} ({', '.join(counted)}{'; not counted: ' + ', '.join(rest) if rest else ''})"
 
 
-def _subject(source: str, parts: Sequence[Shaped]) -> str:
+def _subject(label: str, source: Any, parts: Sequence[Shaped]) -> str:
     rows = sum(int(part.source.count().execute()) for part in parts if part.source is not None)
-    below = "" if source.startswith("the DataFrame") else " below the header"
-    return f"{source} ({rows_text(rows)}{below})" if rows else source
+    return f"{label} ({rows_text(rows)}{' below the header' if isinstance(source, str | Path) else ''})" if rows else label

@@ -7,10 +7,12 @@ value, nobody can tell, and the reader asks instead of guessing.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+from ibis.expr.operations import IsNan
 
 from funnelstats.data.checks import Check
 from funnelstats.errors import Problem
@@ -60,6 +62,13 @@ def trimmed(value: ir.Value) -> ir.StringValue:
 def filled(value: ir.Value) -> ir.StringValue:
     """Text without the blanks around it; null where it says that there is nothing."""
     return value.cast("string").re_replace(_BLANKS, "").re_replace(_NOTHING, "").nullif("")
+
+
+def present(value: ir.Value, *, backend: Any) -> ir.Value:
+    """Null in place of "not a number", where the type and the engine know such a thing."""
+    if value.type().is_floating() and backend.has_operation(IsNan):
+        return ibis.ifelse(value.isnan(), ibis.null(value.type()), value)
+    return value
 
 
 def is_nothing(text: str) -> bool:

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from funnelstats.data.amounts import deleted, merged
 from funnelstats.data.checks import Check
 from funnelstats.data.columns import used
-from funnelstats.data.parse import dates, trimmed
+from funnelstats.data.parse import dates, present, trimmed
 from funnelstats.data.table import Table
 
 #: Column added to a source: the id under which an entity is counted.
@@ -68,9 +68,7 @@ def unmarked(table: ir.Table, spec: Table) -> Kept:
 
 
 def _key(table: ir.Table, spec: Table) -> ir.Value:
-    own = table[spec.entity]
-    if own.type().is_floating():
-        own = ibis.ifelse(own.isnan(), ibis.null(own.type()), own)
+    own = present(table[spec.entity], backend=table.get_backend())
     return ibis.coalesce(table[spec.link].cast("string"), own.cast("string")) if spec.link else own
 
 
