@@ -224,7 +224,7 @@ def test_setting_everything_aside_leaves_nothing_to_count():
 def test_success_before_the_first_stage():
     early = frame(date=pd.to_datetime(["2026-01-05", "2026-01-09", "2026-01-01", "2026-01-06", "2026-01-08"]))
     assert refusal(early)[1:] == [
-        "Won: expected Won no earlier than Lead, found 1 other: '2026-01-01 before 2026-01-05' (id 1, row 1); correct the dates, "
+        "Won: expected Won no earlier than Lead, found 1 other: '2026-01-01 before 2026-01-05' (id 1, row 3); correct the dates, "
         f"{ASIDE}"
     ]
     assert read(early, on_problem="set_aside").removed == {"Won before Lead": 1}
