@@ -8,10 +8,12 @@ back in a stage is not won. Where dates tie, success beats an open stage and los
 ``furthest``, who won out of order is lost to the funnel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from funnelstats.data.definition import Definition
@@ -20,7 +22,9 @@ FAR = ibis.timestamp("9999-12-31")
 LONG_AGO = ibis.timestamp("0001-01-01")
 
 
-def reach(events: ir.Table, *, stages: Sequence[str], lost: Sequence[str], definition: Definition, by: Sequence[str] = ()) -> ir.Table:
+def reach(
+    events: ir.Table, *, stages: Sequence[str], lost: Sequence[str], definition: Definition, by: Sequence[str] = ()
+) -> ir.Table:
     """Summarise events to one row per entity.
 
     Parameters
@@ -45,7 +49,11 @@ def reach(events: ir.Table, *, stages: Sequence[str], lost: Sequence[str], defin
     stage, final = events.stage, len(stages) - 1
     at = events["at"].fill_null(FAR)  # an undated entry is an entry all the same
     own = {f"own_{k}": at.min(where=stage == name) for k, name in enumerate(stages)}
-    ends = {"last": events["at"].max(), "last_won": at.max(where=stage == stages[-1]), "last_lost": at.max(where=stage.isin(lost))}
+    ends = {
+        "last": events["at"].max(),
+        "last_won": at.max(where=stage == stages[-1]),
+        "last_lost": at.max(where=stage.isin(lost)),
+    }
     attributes = {name: latest(events, name) for name in by}
     people = events.group_by("entity").aggregate(**attributes, **own, **ends)
     people = people.mutate(**_moments(people, final), **_ends(people), reached=_furthest(people, final))
@@ -60,7 +68,20 @@ def reach(events: ir.Table, *, stages: Sequence[str], lost: Sequence[str], defin
 
 def latest(events: ir.Table, name: str) -> ir.Scalar:
     """Return the last value known of an attribute; an undated one where there is no other."""
-    return events[name].argmax(events["at"].fill_null(LONG_AGO), where=events[name].notnull())
+    at = events["at"].fill_null(LONG_AGO)
+    if events.get_backend().name == "duckdb":
+        # its own arg_max skips nulls as well, and is twice as fast as the ordered first() that Ibis writes for it
+        return _arg_max(events[name].type())(events[name], at)
+    return events[name].argmax(at, where=events[name].notnull())
+
+
+def _arg_max(kind: dt.DataType) -> Callable[[ir.Value, ir.Value], ir.Scalar]:
+    """Return DuckDB's aggregate of that name for values of one type."""
+    return ibis.udf.agg.builtin(_no_body, name="arg_max", signature=((kind, dt.timestamp), kind))
+
+
+def _no_body(value: Any, at: Any) -> Any:
+    """Stand for a function of the engine."""
 
 
 def _ends(people: ir.Table) -> dict[str, ir.Value]:
@@ -131,7 +152,9 @@ def _strict(events: ir.Table, stages: Sequence[str]) -> ir.Table:
 
 def _any(events: ir.Table, stages: Sequence[str]) -> ir.Table:
     """All stages so far entered, in whatever order; the moment is that of the last of them."""
-    chain = events.group_by("entity").aggregate(**{f"first_{k}": events["at"].min(where=events.stage == s) for k, s in enumerate(stages)})
+    chain = events.group_by("entity").aggregate(
+        **{f"first_{k}": events["at"].min(where=events.stage == s) for k, s in enumerate(stages)}
+    )
     times = {}
     for k in range(len(stages)):
         firsts = [chain[f"first_{j}"] for j in range(k + 1)]
