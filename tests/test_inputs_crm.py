@@ -519,3 +519,22 @@ def test_every_row_is_an_event_or_in_the_list_of_what_was_left_out(rows):
     own = Counter(row["id"].strip() for row in full if row["id"])
     assert len(own) == len(kept) + sum(told.values())  # every id is in the log, or left out for one reason
     assert kept == {who: own[who] for who in kept}  # whoever is in the log has all of its rows there
+
+
+def test_the_opportunity_tells_the_hour_of_its_lead_s_conversion(tmp_path):
+    """A bare conversion date would shorten the time spent before it, and make every converted lead look saved twice."""
+    (tmp_path / "Lead.csv").write_text(
+        "Id,Status,CreatedDate,ConvertedDate,ConvertedOpportunityId,IsConverted\n"
+        "00Q1,Closed - Converted,2026-01-05 09:00:00,2026-01-08,0061,true\n"
+        "00Q2,Closed - Converted,2026-01-05 09:00:00,2026-01-09,,true\n"
+    )
+    (tmp_path / "OpportunityHistory.csv").write_text(
+        "OpportunityId,StageName,CreatedDate\n0061,Prospecting,2026-01-08 15:30:00\n0061,Closed Won,2026-01-20 10:00:00\n"
+    )
+    log = read_crm(tmp_path, mapping="salesforce", as_of=AS_OF)
+    events = log.events.filter(log.events.stage == "Sales Lead").select("entity", "at").execute()
+    assert sorted(events.itertuples(index=False, name=None)) == [
+        ("0061", pd.Timestamp("2026-01-08 15:30")),
+        ("00Q2", pd.Timestamp("2026-01-09")),  # no opportunity: the date of conversion is all there is
+    ]
+    assert "stage saved again" not in set(log.audit().found["check"])

@@ -140,10 +140,23 @@ def _gather(parts: Sequence[Shaped], copied: bool) -> ir.Table | None:
         schema = {name: kind for table in tables for name, kind in table.schema().items()} | {"entity": "string"}
         filled = [table.select(**{name: (table[name] if name in table.columns else ibis.null(kind)).cast(kind)
                                   for name, kind in schema.items()}) for table in tables]  # fmt: skip
-        tables = [reduce(lambda one, other: one.union(other), filled)]
+        tables = [reduce(lambda one, other: one.union(other), _told_once(filled, [part.linked for part in parts]))]
     if copied and (len(parts) > 1 or parts[0].melted):
         return tables[0].get_backend().create_table(ibis.util.gen_name("events"), tables[0], temp=True)
     return tables[0]
+
+
+def _told_once(tables: Sequence[ir.Table], linked: Sequence[bool]) -> list[ir.Table]:
+    """Leave a stage to the table in which the entity goes on, where both tell it: a lead's conversion has no time of day."""
+    later = [table for table, is_linked in zip(tables, linked, strict=True) if not is_linked]
+    if len(later) in (0, len(tables)):
+        return list(tables)
+    told = reduce(lambda one, other: one.union(other), later)
+    told = told.filter(told["at"].notnull()).select("entity", "stage").distinct()
+    return [
+        table.anti_join(told, ["entity", "stage"]) if is_linked else table
+        for table, is_linked in zip(tables, linked, strict=True)
+    ]
 
 
 def _label(source: str, parts: Sequence[Part], pairs: Sequence[tuple[Part, Any]]) -> str:

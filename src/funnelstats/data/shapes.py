@@ -30,6 +30,8 @@ class Shaped:
         What was read; None when a column is missing.
     melted : bool
         Whether one row of the source gives several events.
+    linked : bool
+        Whether its entities go on in another table.
     events : Table or None
         Columns entity, stage, at, the attributes, ``_row`` and ``_shape``; None when a column is missing.
     problems : tuple of Problem
@@ -45,6 +47,7 @@ class Shaped:
     file: str
     source: ir.Table | None = None
     melted: bool = False
+    linked: bool = False
     events: ir.Table | None = None
     problems: tuple[Problem, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -95,8 +98,9 @@ def shape(part: Part, spec: Table, mapping: Mapping) -> Shaped:
     else:
         events = flat.filter(~flat["_other"]).select(*names, _shape=ibis.literal("events"))
     left_out = kept.left_out | clean.left_out | entry.left_out
-    return Shaped(file=part.name, source=source, melted=spec.shape == "snapshot", events=events, problems=(*entry.problems, *attributes.problems),
-                  findings=tuple(findings), left_out=left_out, gone=clean.gone)  # fmt: skip
+    return Shaped(file=part.name, source=source, melted=spec.shape == "snapshot", linked=bool(spec.link), events=events,
+                  problems=(*entry.problems, *attributes.problems), findings=tuple(findings), left_out=left_out,
+                  gone=clean.gone)  # fmt: skip
 
 
 def _attributes(table: ir.Table, spec: Table, mapping: Mapping) -> Cells:
