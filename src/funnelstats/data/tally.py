@@ -96,7 +96,7 @@ def to_counts(histogram: pd.DataFrame, *, stages: Sequence[str], by: Sequence[st
     parts = {"entered": histogram} | {fate: histogram[histogram["fate"] == fate] for fate in ("advanced", "lost", "open")}
     parts["maturing"] = histogram[histogram["maturing"]]
     for name, part in parts.items():
-        sums = part.groupby(keys, as_index=False, dropna=False)["n"].sum().rename(columns={"n": name})
+        sums = part.groupby(keys, as_index=False, dropna=False).agg(**{name: ("n", "sum")})
         grid = grid.merge(sums, on=keys, how="left")
     grid[list(parts)] = grid[list(parts)].fillna(0).astype("int64")
     grid = grid.sort_values(keys, kind="stable").assign(stage=lambda t: t["k"].map(dict(enumerate(stages))))
@@ -127,11 +127,11 @@ def to_hazards(histogram: pd.DataFrame, *, stages: Sequence[str], by: Sequence[s
 
 def _maturities(histogram: pd.DataFrame, n_stages: int) -> list[float]:
     """Age by which 90 % of those who will advance from each stage have done so (Aalen-Johansen, all segments together)."""
-    pooled = histogram.groupby(["k", "fate", "age"], as_index=False, dropna=False)["n"].sum()
-    frame = to_hazards(pooled, stages=range(n_stages), by=())
+    pooled = histogram.groupby(["k", "fate", "age"], as_index=False, dropna=False).agg(n=("n", "sum"))
+    frame = to_hazards(pooled, stages=[str(k) for k in range(n_stages)], by=())
     ages = []
     for k in range(n_stages):
-        part = frame[frame["stage"] == k]
+        part = frame[frame["stage"] == str(k)]
         advanced, _, _ = incidence(part["advanced"] / part["at_risk"], part["lost"] / part["at_risk"])
         done = len(advanced) > 0 and advanced[-1] > 0
         # no one has advanced yet: nobody can tell how long it takes, so everyone open is young

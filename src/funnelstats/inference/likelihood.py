@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from funnelstats.errors import FitError, Problem
-from funnelstats.inference.diagnose import Check
+from funnelstats.inference.diagnose import Check, Verdict
 
 #: Within this distance of a bound of the free scale, a maximum is at the boundary.
 AT_BOUND = 1e-2
@@ -154,7 +154,7 @@ def laplace_check(log_density: Callable[[np.ndarray], Any], maximum: Maximum, dr
     ratios = np.array([float(log_density(point)) for point in draws]) + 0.5 * np.einsum("di,ij,dj->d", apart, inverse, apart)
     finite = np.maximum(ratios, ratios.max() - 700.0)  # a draw where the likelihood is nil has weight nil
     khat = float(array_stats.psislw(finite)[1]) if np.ptp(finite) > 1e-9 else 0.0  # equal ratios: nothing varies
-    verdict = "PASS" if khat <= KHAT_MAX else "REVIEW"
+    verdict: Verdict = "PASS" if khat <= KHAT_MAX else "REVIEW"
     where = "the likelihood is far from normal: prefer quadrature or mcmc"
     return Check(name="k-hat of Laplace", value=khat, bound=f"at most {KHAT_MAX}", verdict=verdict, where=where)
 

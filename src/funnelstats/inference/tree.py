@@ -88,7 +88,7 @@ def write(tree: xr.DataTree, document: Mapping[str, Any], path: str | Path) -> P
     handle, beside = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
     os.close(handle)
     try:
-        whole.to_netcdf(beside, engine=ENGINE)
+        whole.to_netcdf(beside, engine=ENGINE)  # type: ignore[call-overload]
         os.replace(beside, target)
     finally:
         Path(beside).unlink(missing_ok=True)

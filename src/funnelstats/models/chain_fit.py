@@ -35,7 +35,7 @@ class ChainFit(Fit[Any, Periods]):
     @property
     def paths(self) -> Paths:
         """Arrows between the variables that were recorded."""
-        return self.model.paths()  # type: ignore[no-any-return]
+        return self.model.paths()
 
     def values(self) -> dict[str, xr.DataArray]:
         """Joint draws of every coefficient by name, dims (chain, draw)."""
@@ -71,7 +71,7 @@ class ChainFit(Fit[Any, Periods]):
         if name in self.paths.names:
             return self.quantity(lambda values: values[name], description=self._meaning(name), unit=self._unit_of(name))
         if isinstance(status.get(name), NotIdentified):
-            return status[name]  # type: ignore[no-any-return]
+            return status[name]
         known = [key for key in status if key in self.paths.names or isinstance(status[key], NotIdentified)]
         raise DataError("a coefficient", [Problem("name", f"expected one of {known}, found {name!r}")])
 
@@ -138,7 +138,7 @@ class ChainFit(Fit[Any, Periods]):
         options = {"method": self.record.method, "draws": self.record.draws, "chains": self.record.chains, **options}
         if options["method"] in ("sur", "3sls") or (options["method"] == "mcmc" and model.noise == "correlated"):
             options["method"] = "ols"
-        return model.fit(self.data, seed=self.record.seed, **options)  # type: ignore[no-any-return]
+        return model.fit(self.data, seed=self.record.seed, **options)
 
     # -- the outcome at a level ----------------------------------------------------------------------------------
     def predict(self, new: Any = None) -> Estimate:

@@ -24,7 +24,7 @@ def outcome_sd(paths: Paths, values: Mapping[str, Any], posterior: xr.Dataset, *
     reach = xr.concat([onward[target] + like for target, _ in paths.baselines], dim="variable")
     weight = reach.assign_coords(variable=posterior["variable"]) * posterior["sigma"]
     if "correlation" not in posterior:
-        return np.sqrt((weight**2).sum("variable"))  # type: ignore[no-any-return]
+        return np.sqrt((weight**2).sum("variable"))
     parts = weight.transpose(*SAMPLE_DIMS, "variable").values
     variance = np.einsum(
         "cdv,cdvw,cdw->cd", parts, matrix(posterior["correlation"].values, parts.shape[-1]), parts, optimize=True

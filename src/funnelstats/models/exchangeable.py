@@ -235,7 +235,7 @@ class BetaBinomialFit(GroupsFit[BetaBinomial]):
             values = function(mean, concentration)
             centre = grid.expect(values)
             spread = np.sqrt(grid.expect((values - centre) ** 2))
-            quantiles = grid.quantiles(lambda x, y, f=function: f(*self.model.scales(x, y)), probs)
+            quantiles = grid.quantiles(lambda x, y, f=function: f(*self.model.scales(x, y)), probs)  # type: ignore[misc]
             rows[name] = [centre, spread, *quantiles]
         for label in self.data.labels if labels is None else labels:
             rows[f"rate[{label}]"] = self._exact_rate(grid, label, probs)
@@ -265,7 +265,7 @@ class BetaBinomialFit(GroupsFit[BetaBinomial]):
         """Shapes of the rates; a prior fit has not looked at the wins."""
         a, b = _shapes(mean, concentration)
         if self.record.method == "prior":
-            return np.broadcast_arrays(a + 0.0 * self.data.trials, b + 0.0 * self.data.trials)
+            return a + 0.0 * self.data.trials, b + 0.0 * self.data.trials
         return a + self.data.wins, b + (self.data.trials - self.data.wins)
 
 

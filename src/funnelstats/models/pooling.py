@@ -70,7 +70,7 @@ class CompletePoolingFit(GroupsFit[CompletePooling]):
 
     def rates(self) -> Estimate:
         """Return the same draws for every group."""
-        common = self.tree["posterior"]["common_rate"].values[..., None]
+        common = self.tree["posterior"].to_dataset()["common_rate"].values[..., None]
         return self.labelled(np.repeat(common, len(self.data.labels), axis=-1), "conversion rate of each group, completely pooled")
 
     def rates_once(self, draw: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
@@ -83,7 +83,7 @@ class CompletePoolingFit(GroupsFit[CompletePooling]):
 
     def log_likelihood(self) -> xr.DataArray:
         """Log binomial probability of each group's wins, dims (chain, draw, group)."""
-        rate = self.tree["posterior"]["common_rate"].values[..., None]
+        rate = self.tree["posterior"].to_dataset()["common_rate"].values[..., None]
         y, n = self.data.wins, self.data.trials
         ways = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
         with np.errstate(divide="ignore"):

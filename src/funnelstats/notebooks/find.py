@@ -61,7 +61,7 @@ def read_notebook(path: Path) -> Any:
     """Read a notebook in the current format."""
     import nbformat
 
-    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    return nbformat.read(path, as_version=4)
 
 
 def title_of(notebook: Any) -> str:

@@ -55,7 +55,7 @@ def notebook_text(notebook: Any) -> str:
     """Text of a notebook file, without what changes from run to run."""
     import nbformat
 
-    return f"{nbformat.writes(tidy(notebook))}\n"  # type: ignore[no-untyped-call]
+    return f"{nbformat.writes(tidy(notebook))}\n"
 
 
 def notebook_page(run: Run, data: dict[str, Any] | None) -> str:
@@ -63,7 +63,7 @@ def notebook_page(run: Run, data: dict[str, Any] | None) -> str:
     from nbconvert import HTMLExporter
 
     look = {"template_name": "basic", "exclude_input_prompt": True, "exclude_output_prompt": True, "exclude_anchor_links": True}
-    exporter = HTMLExporter(**look)  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(**look)
     body, resources = exporter.from_notebook_node(_with_mathml(tidy(run.notebook)))
     foot = (
         f'funnelstats {version("funnelstats")}. {_origin(data)} <a href="notebooks/{run.name}.ipynb">This page as a notebook</a>'

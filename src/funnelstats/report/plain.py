@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -68,7 +69,7 @@ def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[st
     return Plain(shown, digits)
 
 
-def cell(value: object, digits: int) -> str:
+def cell(value: Any, digits: int) -> str:
     """Write one value: a dash for a missing one, thousands apart, ``digits`` decimals for a fraction."""
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
         return "–"

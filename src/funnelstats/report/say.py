@@ -85,4 +85,4 @@ def _show(bundle: dict[str, Any], plain: str) -> None:
     else:
         from IPython.display import display
 
-        display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        display(bundle, raw=True)
