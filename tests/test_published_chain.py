@@ -264,11 +264,11 @@ def test_article_hundred_steps_of_adam():
 
 def test_article_more_steps():
     longer = train([0, 20, 40, 60, 80], steps=10_000, record=1000).losses.set_index("step")
-    assert 4018 <= round(longer.loc[1000].min())
+    assert round(longer.loc[1000].min()) >= 4018
     assert longer.loc[1000].max() <= 4402
-    assert 2560 <= longer.loc[5000].min()
+    assert longer.loc[5000].min() >= 2560
     assert longer.loc[5000].max() <= 3640
-    assert 1230 <= longer.loc[10_000].min()
+    assert longer.loc[10_000].min() >= 1230
     assert longer.loc[10_000].max() <= 2055
     scaled = train(range(100), steps=300, standardised=True)
     assert scaled.table["loss"].max() == pytest.approx(0.101, abs=2e-3)
