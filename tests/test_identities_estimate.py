@@ -279,11 +279,13 @@ def test_a_formula_is_shown_until_the_draws_are_worked_with():
 # -- showing -------------------------------------------------------------------------------------------------------
 @given(numbers, st.floats(1e-4, 1e5))
 def test_printed_digits_keep_the_bounds_apart_and_near(centre, half):
-    places = decimals(centre - half, centre + half)
+    lower, upper = centre - half, centre + half
+    half = (upper - lower) / 2  # what rounding left of it
+    places = decimals(lower, upper)
     step = 10.0**-places
     assert step / 2 <= half * 0.1668  # no bound moves by more than a sixth of half the width
-    assert step > half / 30  # and no digit is printed that is lost in it
-    assert places == decimals(centre + half, centre - half)
+    assert step > half / 30 * (1 - 1e-9)  # and no digit is printed that is lost in it
+    assert places == decimals(upper, lower)
 
 
 @pytest.mark.parametrize(
