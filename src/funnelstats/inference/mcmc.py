@@ -62,10 +62,41 @@ def sample(
         raise DataError("the sampler", problems)
     run = _nutpie if sampler == "nutpie" else _pymc
     settings = {"draws": draws, "chains": chains, "tune": tune, "cores": cores, "target_accept": target_accept}
-    tree = run(model, seed=seed, progress=progress, **settings)
-    posterior, statistics = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
-    posterior = posterior[list(keep)] if keep else posterior
-    return xr.DataTree.from_dict({"/posterior": _plain(posterior), "/sample_stats": _statistics(statistics)})
+    return _kept(run(model, seed=seed, progress=progress, **settings), keep)
+
+
+def sample_function(
+    density: Callable[[np.ndarray], tuple[float, np.ndarray]], *, start: np.ndarray, seed: int, draws: int = 1000, chains: int = 4,
+    tune: int = 1000, cores: int = 1, target_accept: float = 0.9, progress: bool = False,
+) -> xr.DataTree:  # fmt: skip
+    """Draw from a density that comes with its slope: nothing is compiled, so small problems are done in a second.
+
+    Parameters
+    ----------
+    density : callable
+        Flat vector to (log density, slope) on an unbounded scale, Jacobians included.
+    start : ndarray, shape (n,)
+        Where chains start, each a little apart.
+    seed, draws, chains, tune, cores, target_accept, progress
+        As for :func:`sample`.
+
+    Returns
+    -------
+    DataTree
+        ``posterior`` with one variable ``point`` of shape (chain, draw, n); ``sample_stats``.
+    """
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    size = len(start)
+
+    def first(chain_seed: int) -> np.ndarray:
+        return start + np.random.default_rng(chain_seed).uniform(-0.5, 0.5, size)
+
+    compiled = from_pyfunc(size, lambda: density, lambda *_: lambda point: {"point": point}, [np.dtype(np.float64)], [(size,)],
+                           ["point"], make_initial_point_fn=first)  # fmt: skip
+    tree = _run_nutpie(compiled, seed=seed, progress=progress, draws=draws, chains=chains, tune=tune, cores=cores,
+                       target_accept=target_accept)  # fmt: skip
+    return _kept(tree, ())
 
 
 def density_model(priors: Mapping[str, Prior], log_likelihood: Callable[..., Any]) -> Any:
@@ -92,27 +123,40 @@ def density_model(priors: Mapping[str, Prior], log_likelihood: Callable[..., Any
     return model
 
 
-def _nutpie(model: Any, *, seed: int, progress: bool, **settings: Any) -> xr.DataTree:
+def _nutpie(model: Any, **settings: Any) -> xr.DataTree:
     import nutpie
 
     with warnings.catch_warnings():
         # numba reports that its cache cannot be used for a function built at run time; nobody can act on it
         warnings.simplefilter("ignore")
-        compiled = nutpie.compile_pymc_model(model)
-        return nutpie.sample(compiled, seed=_seed(seed), progress_bar=progress, save_warmup=False, **settings)
+        return _run_nutpie(nutpie.compile_pymc_model(model), **settings)
+
+
+def _run_nutpie(compiled: Any, *, seed: int, progress: bool, **settings: Any) -> xr.DataTree:
+    import nutpie
+
+    tree: xr.DataTree = nutpie.sample(compiled, seed=_seed(seed), progress_bar=progress, save_warmup=False, **settings)
+    return tree
 
 
 def _pymc(model: Any, *, seed: int, progress: bool, **settings: Any) -> xr.DataTree:
     import pymc as pm
 
     # convergence is judged by diagnose.py with this package's thresholds, not by a second set of warnings
-    return pm.sample(model=model, nuts_sampler="pymc", random_seed=_seed(seed), progressbar=progress, quiet=not progress,
-                     compute_convergence_checks=False, **settings)  # fmt: skip
+    tree: xr.DataTree = pm.sample(model=model, nuts_sampler="pymc", random_seed=_seed(seed), progressbar=progress,
+                                  quiet=not progress, compute_convergence_checks=False, **settings)  # fmt: skip
+    return tree
 
 
 def _seed(seed: int) -> int:
     """Spread nearby seeds apart, as 32 bits are all that the samplers take."""
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
+def _kept(tree: xr.DataTree, keep: tuple[str, ...]) -> xr.DataTree:
+    posterior, statistics = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
+    posterior = posterior[list(keep)] if keep else posterior
+    return xr.DataTree.from_dict({"/posterior": _plain(posterior), "/sample_stats": _statistics(statistics)})
 
 
 def _plain(dataset: xr.Dataset) -> xr.Dataset:
