@@ -8,7 +8,7 @@ ranks are taken draw by draw, so that the winner's curse does not crown a stage 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,16 @@ from funnelstats.estimate import SAMPLE_DIMS, Estimate
 Criterion = Literal["relative", "time", "money"]
 #: A stage is named the bottleneck only with at least this probability.
 CLEAR = 0.8
+
+
+class HasStageRates(Protocol):
+    """A fit that knows the step rates of the team and of the members of its groups, such as ``HierarchicalFit``."""
+
+    model: Any
+
+    def stage_rates(self, group: str | None = None) -> Estimate:
+        """Step rates of the team, dims (chain, draw, stage), or of each member of a group on one case mix."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -65,18 +75,20 @@ class Bottleneck:
 
 
 def bottleneck(
-    rates: Estimate, *, benchmark: Estimate | Mapping[str, float], criterion: Criterion = "relative", min_gain: float = 0.0,
-    time: Estimate | None = None, value: Estimate | None = None, name: str = "the given rates",
+    rates: Estimate | HasStageRates, *, benchmark: Estimate | Mapping[str, float] | None = None, criterion: Criterion = "relative",
+    min_gain: float = 0.0, time: Estimate | None = None, value: Estimate | None = None, name: str = "",
 ) -> Bottleneck:  # fmt: skip
     """Compare stages by what reaching a benchmark would bring.
 
     Parameters
     ----------
-    rates : Estimate, dims (chain, draw, stage)
-        Joint draws of step rates: ``step_rates(counts)`` or ``fit.stage_rates()``.
-    benchmark : Estimate or mapping of str to float
+    rates : Estimate, dims (chain, draw, stage), or a fit
+        Joint draws of step rates, as of ``step_rates(counts)``; or a fit with ``stage_rates``, such as that of
+        ``HierarchicalConversion``, which brings its own benchmark.
+    benchmark : Estimate or mapping of str to float, optional
         Attainable rate of each stage (``criterion="time"``: attainable time): the team's own best decile
         (:func:`best_decile`), a previous period, a target. Joint draws keep the comparison honest.
+        May be left out for a fit (the best decile over its first group) unless the criterion is ``"time"``.
     criterion : {"relative", "time", "money"}
         ``relative``: relative gain in wins, ``b / p - 1``. ``time``: time saved per entrant that enters the stage. ``money``:
         gain in wins times ``value``.
@@ -87,7 +99,7 @@ def bottleneck(
     value : Estimate
         For ``"money"``: money that the present funnel brings, such as ``entrants * overall * amount``.
     name : str
-        The benchmark in words.
+        The benchmark in words; by default "the given rates", or the best decile.
 
     Returns
     -------
@@ -96,7 +108,7 @@ def bottleneck(
     Raises
     ------
     DataError
-        A stage without a benchmark, or a missing ``time`` or ``value``.
+        A stage without a benchmark, no benchmark at all, or a missing ``time`` or ``value``.
 
     Examples
     --------
@@ -114,6 +126,7 @@ def bottleneck(
         raise DataError(
             "the bottleneck", [Problem(needed[0], f"expected an Estimate for criterion {criterion!r}, found nothing")]
         )
+    rates, benchmark, name = _resolved(rates, benchmark, name, criterion=criterion)
     measured = time if criterion == "time" and time is not None else rates
     attainable = _benchmark(benchmark, measured)
     if criterion == "time":
@@ -163,6 +176,21 @@ def best_decile(rates: Estimate, *, group: str) -> Estimate:
     """
     draws = rates.draws.quantile(0.9, dim=group).drop_vars("quantile")
     return Estimate(draws=draws, unit=rates.unit, description=f"best decile over {group} of {rates.description}")
+
+
+def _resolved(
+    rates: Estimate | HasStageRates, benchmark: Estimate | Mapping[str, float] | None, name: str, *, criterion: Criterion
+) -> tuple[Estimate, Estimate | Mapping[str, float], str]:
+    """Ask a fit for the team's rates and, where no benchmark is given, for its members' best decile."""
+    if not isinstance(rates, Estimate):
+        if benchmark is None and criterion != "time":
+            first = rates.model.groups[0]
+            benchmark, name = best_decile(rates.stage_rates(first), group=first), name or f"the best decile over {first}"
+        rates = rates.stage_rates()
+    if benchmark is None:
+        found = f"expected an attainable value for every stage, found nothing for criterion {criterion!r}"
+        raise DataError("the bottleneck", [Problem("benchmark", found, "pass best_decile(rates, group=...) or a mapping")])
+    return rates, benchmark, name or "the given rates"
 
 
 def _benchmark(benchmark: Estimate | Mapping[str, float], measured: Estimate) -> xr.DataArray:
