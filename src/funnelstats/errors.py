@@ -97,3 +97,7 @@ class ExtrapolationWarning(FunnelStatsWarning):
 
 class ConvergenceWarning(FunnelStatsWarning):
     """A sampler or an optimiser did not pass its diagnosis."""
+
+
+class LeaveOneOutWarning(FunnelStatsWarning):
+    """Some observations pull so hard that prediction without them cannot be judged from the draws at hand (Pareto k-hat)."""

@@ -30,7 +30,7 @@ class GroupsFit[M](Fit[M, Trials]):
     def log_likelihood(self) -> xr.DataArray:
         """Log predictive probability of each group's wins were the group left out, dims (chain, draw, group).
 
-        A group's own rate is integrated out, so that :func:`~funnelstats.inference.compare.compare` asks how well a model
+        A group's own rate is integrated out, so that :func:`~funnelstats.inference.compare.compare_fits` asks how well a model
         foretells a group it has not seen.
         """
 
