@@ -7,12 +7,12 @@ import numpy as np
 from funnelstats.inference.priors import Prior
 
 #: What is kept of the draws of :func:`exits_model` with groups.
-KEPT = ("leave", "share", "pace_sd", "direction_sd", "pace", "direction")
+KEPT = ("leave", "share", "pace_sd", "direction_sd", "drift_sd", "pace", "direction", "drift")
 
 
 def exits_model(
     *, stage: np.ndarray, at_risk: np.ndarray, left: np.ndarray, advanced: np.ndarray, leave: Prior, share: Prior, pace_sd: Prior,
-    direction_sd: Prior, coords: dict[str, list[str]], group: str | None,
+    direction_sd: Prior, drift_sd: Prior, coords: dict[str, list[str]], group: str | None,
 ) -> Any:  # fmt: skip
     """Build the PyMC model; effects of groups are non-centred.
 
@@ -26,6 +26,8 @@ def exits_model(
         Of each cell's chance of leaving in a unit of time, and of the share of the leaving who advance; of a typical group.
     pace_sd, direction_sd : Prior
         Of the standard deviation between groups of the logits of the two, for each stage.
+    drift_sd : Prior
+        Of the standard deviation of a group's pace between the age bands of a stage.
     coords : dict
         Labels of ``cell``, ``stage`` and the group.
     group : str, optional
@@ -34,7 +36,8 @@ def exits_model(
     Returns
     -------
     pymc.Model
-        Variables ``leave`` and ``share`` (cell), ``pace_sd`` and ``direction_sd`` (stage), ``pace`` and ``direction`` (group, stage).
+        Variables ``leave`` and ``share`` (cell), ``pace_sd``, ``direction_sd`` and ``drift_sd`` (stage), ``pace`` and ``direction``
+        (group, stage), ``drift`` (group, cell).
     """
     import pymc as pm
 
@@ -48,6 +51,9 @@ def exits_model(
                 sd = prior.variable(f"{part}_sd", dims="stage")
                 effect = pm.Deterministic(part, sd * pm.Normal(f"{part}_z", dims=(group, "stage")), dims=(group, "stage"))
                 logits[name] = logits[name][None, :] + effect @ belongs
+            width = drift_sd.variable("drift_sd", dims="stage") @ belongs
+            drift = pm.Deterministic("drift", width * pm.Normal("drift_z", dims=(group, "cell")), dims=(group, "cell"))
+            logits["leave"] = logits["leave"] + drift
         for name, trials, wins in (("leave", at_risk, left), ("share", left, advanced)):
             # the binomial without its constant, on the whole grid: picking out the cells with trials is slower than their gradient
             eta = logits[name]

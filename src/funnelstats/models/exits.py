@@ -4,10 +4,15 @@ In stage ``s`` and age band ``b`` an entity of group ``g`` leaves in a unit of t
 ``r`` and is lost otherwise: a multinomial of advancing, being lost and staying in each unit (Allison 1982, Sociological Methodology
 13:61-98; Tutz & Schmid 2016, Modeling Discrete Time-to-Event Data, ch. 8, written as two binomials).  ::
 
-    logit q = a(s, b) + pace(g, s)          pace(g, s)      ~ normal(0, pace_sd(s))
-    logit r = c(s, b) + direction(g, s)     direction(g, s) ~ normal(0, direction_sd(s))
+    logit q = a(s, b) + pace(g, s) + drift(g, s, b)     pace(g, s)      ~ normal(0, pace_sd(s))
+    logit r = c(s, b) + direction(g, s)                 direction(g, s) ~ normal(0, direction_sd(s))
+                                                        drift(g, s, b)  ~ normal(0, drift_sd(s))
 
-Without groups the posterior of every ``q`` and ``r`` is a beta distribution, drawn exactly; with groups they learn from one another,
+``drift`` lets a group be quick early and slow late, as one is whose deals that will advance do so sooner than the others are lost.
+
+Pooling the pace is not free: where a group's timing and its chance go together, as in a mixture of quick winners and slow losers, the
+intervals of its eventual conversion are somewhat too narrow (90 % intervals held the truth in 84 % of 128 simulated cells, against
+88 % when each group was fitted alone).  Without groups the posterior of every ``q`` and ``r`` is a beta distribution, drawn exactly; with groups they learn from one another,
 by NUTS.  The open count as at risk for as long as they were watched, so the young bias nothing.
 """
 
@@ -54,8 +59,8 @@ class CompetingExits:
         Exits that each age band must hold, all groups together: fewer make finer bands and noisier chances.
     leave, share : Prior
         Beta priors of the chance of leaving in a unit of time and of the share of the leaving who advance, for each band.
-    pace_sd, direction_sd : Prior
-        Of the standard deviation between groups on the logit scale; used with groups only.
+    pace_sd, direction_sd, drift_sd : Prior
+        Of the standard deviations between groups, and of a group's pace between age bands, on the logit scale; used with groups only.
 
     Examples
     --------
@@ -74,12 +79,13 @@ class CompetingExits:
     share: Prior = field(default_factory=_neutral)
     pace_sd: Prior = field(default_factory=lambda: Prior.of("half_normal", 0.5))
     direction_sd: Prior = field(default_factory=lambda: Prior.of("half_normal", 0.5))
+    drift_sd: Prior = field(default_factory=lambda: Prior.of("half_normal", 0.25))
 
     def __post_init__(self) -> None:
         problems = [Problem(name, f"expected a beta prior, found {prior}", "use Prior.of('beta', 1, 1)")
                     for name, prior in (("leave", self.leave), ("share", self.share)) if prior.family != "beta"]  # fmt: skip
         problems += [Problem(name, f"expected a proper prior, found {prior}")
-                     for name, prior in (("pace_sd", self.pace_sd), ("direction_sd", self.direction_sd)) if not prior.proper]  # fmt: skip
+                     for name, prior in self.spreads().items() if not prior.proper]  # fmt: skip
         if self.horizon is not None and not self.horizon >= 1:
             problems.append(Problem("horizon", f"expected one unit of time or more, found {self.horizon!r}"))
         if not self.min_exits >= 1:
@@ -136,10 +142,13 @@ class CompetingExits:
         fit = CompetingExitsFit(model=self, data=pooled, tree=tree, record=record, diagnosis=diagnosis)
         return fit.judged((*diagnosis.checks, *self._checks(table, bands)), largest_open=LARGEST_OPEN)
 
+    def spreads(self) -> dict[str, Prior]:
+        """Priors of the standard deviations between groups, by name."""
+        return {"pace_sd": self.pace_sd, "direction_sd": self.direction_sd, "drift_sd": self.drift_sd}
+
     def _sampled(self, bands: Bands, coords: dict[str, list[str]], **settings: Any) -> xr.DataTree:
         model = exits_model(stage=bands.stage, at_risk=bands.at_risk, left=bands.left, advanced=bands.advanced, leave=self.leave,
-                            share=self.share, pace_sd=self.pace_sd, direction_sd=self.direction_sd, coords=coords,
-                            group=self.group)  # fmt: skip
+                            share=self.share, coords=coords, group=self.group, **self.spreads())  # fmt: skip
         return sample(model, keep=KEPT if self.group else KEPT[:2], **settings)
 
     def _drawn(
@@ -152,11 +161,13 @@ class CompetingExits:
         for name, prior, trials, wins in (("leave", self.leave, at_risk, left), ("share", self.share, left, advanced)):
             a, b = prior.values
             posterior[name], dims[name] = rng.beta(a + wins, b + trials - wins, size=(*size, len(wins))), ["cell"]
-        for part, prior in (("pace", self.pace_sd), ("direction", self.direction_sd)) if self.group else ():
-            sd = prior.draw(rng, (*size, len(coords["stage"])))
-            effect = sd[..., None, :] * rng.normal(size=(*size, len(coords[str(self.group)]), sd.shape[-1]))
-            posterior |= {f"{part}_sd": sd, part: effect}
-            dims |= {f"{part}_sd": ["stage"], part: [str(self.group), "stage"]}
+        for name, prior in self.spreads().items() if self.group else ():
+            part, sd = name.removesuffix("_sd"), prior.draw(rng, (*size, len(coords["stage"])))
+            over = "cell" if part == "drift" else "stage"
+            width = sd[..., bands.stage] if over == "cell" else sd
+            effect = width[..., None, :] * rng.normal(size=(*size, len(coords[str(self.group)]), width.shape[-1]))
+            posterior |= {name: sd, part: effect}
+            dims |= {name: ["stage"], part: [str(self.group), over]}
         return tree_of(posterior, dims=dims, coords=coords)
 
     def _checks(self, table: AgeTable, bands: Bands) -> tuple[Check, ...]:

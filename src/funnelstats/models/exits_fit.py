@@ -21,6 +21,8 @@ from funnelstats.models.converted import Converted, so_far
 from funnelstats.models.model import Fit
 
 CAUSES = ("advanced", "lost", "open")
+#: What sets a group apart.
+EFFECTS = ("pace", "direction", "drift")
 #: Points of a curve where no ages are asked for.
 POINTS = 24
 
@@ -150,10 +152,9 @@ class CompetingExitsFit(Fit[Any, StageHazards]):
                 "a new group", [Problem("group", "expected a model with groups, found none", 'use CompetingExits(group="owner")')]
             )
         posterior, rng = self.tree["posterior"].to_dataset(), self.rng("new group")
-        effects = {
-            part: posterior[f"{part}_sd"].values * rng.normal(size=posterior[f"{part}_sd"].shape)
-            for part in ("pace", "direction")
-        }
+        widths = {part: posterior[f"{part}_sd"].values for part in EFFECTS}
+        widths["drift"] = widths["drift"][..., self._bands().stage]
+        effects = {part: width * rng.normal(size=width.shape) for part, width in widths.items()}
         chances = self._chances(effects)
         forever = [self._stage_exits(chances, stage, np.zeros(1), np.array([np.inf]))[0][..., 0] for stage in self.stages]
         draws = xr.DataArray(np.stack(forever, axis=-1), dims=(*SAMPLE_DIMS, "stage"), coords={"stage": list(self.stages)})
@@ -240,7 +241,7 @@ class CompetingExitsFit(Fit[Any, StageHazards]):
         if not self.model.group:
             return self._stage_exits(self._chances({}), stage, age, until)
         # group by group: all of them at once would need as many times the memory
-        parts = [self._stage_exits(self._chances({part: posterior[part].values[:, :, place] for part in ("pace", "direction")}),
+        parts = [self._stage_exits(self._chances({part: posterior[part].values[:, :, place] for part in EFFECTS}),
                                    stage, age, until) for place in range(len(self.labels))]  # fmt: skip
         advanced, lost, inside = (np.stack(column, axis=2) for column in zip(*parts, strict=True))
         return advanced, lost, inside
@@ -254,7 +255,7 @@ class CompetingExitsFit(Fit[Any, StageHazards]):
         return exits_between(leave, share, starts=bands.start[cells], age=age, until=until)
 
     def _chances(self, effects: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Chance of leaving and share advancing in each cell, under effects of shape (chain, draw, stage)."""
+        """Chance of leaving and share advancing in each cell, under effects of shape (chain, draw, stage), of drift (..., cell)."""
         posterior = self.tree["posterior"].to_dataset()
         leave, share = posterior["leave"].values, posterior["share"].values
         return (leave, share) if not effects else self._shifted(leave, share, effects)
@@ -266,7 +267,8 @@ class CompetingExitsFit(Fit[Any, StageHazards]):
 
     def _shifted(self, leave: np.ndarray, share: np.ndarray, effects: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         stage = self._bands().stage
-        return expit(logit(leave) + effects["pace"][..., stage]), expit(logit(share) + effects["direction"][..., stage])
+        pace = effects["pace"][..., stage] + effects["drift"]
+        return expit(logit(leave) + pace), expit(logit(share) + effects["direction"][..., stage])
 
     def _check_ages(self, name: str, ages: np.ndarray) -> None:
         if not np.all(ages >= 0) or not ages.size:

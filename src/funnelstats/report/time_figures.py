@@ -55,12 +55,14 @@ def plot_time_in_stage(data: StageHazards | CompetingExitsFit, *, interval: Inte
         model = data if isinstance(data, CompetingExitsFit) and not data.model.group else None
         for axes, stage in zip(grid, stages, strict=False):
             part, rows_of = curves[curves["stage"] == stage], times[times["stage"] == stage].set_index("until")
-            _panel(axes, stage, part, rows_of, unit, model)
+            _panel(axes, stage, part, rows_of, unit)
+            if model is not None and len(part):
+                _fitted(axes, model, stage, interval)
         for axes in grid[len(stages) :]:
             axes.set_axis_off()
         figure.legend(*_key(model is not None), ncols=5, loc="outside upper left", frameon=False, handlelength=1.5, fontsize=9.5,
                       columnspacing=1.3)  # fmt: skip
-        caption(figure, _small_print(hazards, curves, model is not None))
+        caption(figure, _small_print(hazards, interval if model else None))
         return Chart(figure, _alt_text(hazards, curves, times))
 
 
@@ -111,7 +113,7 @@ def time_table(data: StageHazards | CompetingExitsFit, *, by: Any = None, interv
              "take that way out by the last age watched (Aalen-Johansen)."]  # fmt: skip
     where = table[named].astype(str).agg(" | ".join, axis=1) + ", " if named else pd.Series("", index=table.index)
     notes += [
-        f"{where[at]}{row['stage']}, {_HEAD[row['until']].lower()}: {row['note']}." for at, row in table.iterrows() if row["note"]
+        f"{place}{row['stage']}, {_HEAD[row['until']].lower()}: {row['note']}." for at, row in table.iterrows() if row["note"]
     ]
     for note in notes[:7]:
         gt = gt.tab_source_note(note)
@@ -119,7 +121,7 @@ def time_table(data: StageHazards | CompetingExitsFit, *, by: Any = None, interv
 
 
 # -- the picture -------------------------------------------------------------------------------------------------
-def _panel(axes: Any, stage: str, part: pd.DataFrame, times: pd.DataFrame, unit: str, model: CompetingExitsFit | None) -> None:
+def _panel(axes: Any, stage: str, part: pd.DataFrame, times: Any, unit: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     entered = int(times.loc["left", "entered"])
@@ -142,11 +144,9 @@ def _panel(axes: Any, stage: str, part: pd.DataFrame, times: pd.DataFrame, unit:
     marks = MaxNLocator(4, integer=True).tick_values(0, max(end, 1))
     axes.set_xticks(marks[marks <= 0.96 * max(end, 1)])  # a number at the very end would leave the page
     _medians(axes, times, max(end, 1.0))
-    if model is not None:
-        _fitted(axes, model, stage, max(end, 1.0))
 
 
-def _medians(axes: Any, times: pd.DataFrame, end: float) -> None:
+def _medians(axes: Any, times: Any, end: float) -> None:
     """A line where half have left, and its number."""
     row = times.loc["left"]
     if pd.isna(row["median"]) or row["median"] > end:
@@ -158,10 +158,10 @@ def _medians(axes: Any, times: pd.DataFrame, end: float) -> None:
                   bbox={"fc": "white", "ec": "none", "pad": 1.2})  # fmt: skip
 
 
-def _fitted(axes: Any, model: CompetingExitsFit, stage: str, end: float) -> None:
+def _fitted(axes: Any, model: CompetingExitsFit, stage: str, interval: Interval) -> None:
     """The fitted share advanced and its interval, at ages that the panel shows."""
-    ages = np.unique(np.linspace(0, end, POINTS + 1).round())[1:]
-    advanced = model.incidence(ages).sel(stage=stage).sel(cause="advanced")
+    ages = np.unique(np.linspace(0, axes.get_xlim()[1], POINTS + 1).round())[1:]
+    advanced = model.incidence(ages.tolist()).sel(stage=stage).sel(cause="advanced").with_interval(prob=interval.prob)
     at = np.append(0.0, advanced.draws["age"].values)
     low, mid, high = (np.append(0.0, part) for part in (advanced.lower, advanced.point, advanced.upper))
     for line, style in ((low, ":"), (mid, "-"), (high, ":")):
@@ -181,25 +181,25 @@ def _key(fitted: bool) -> tuple[list[Any], list[str]]:
 
 
 # -- the words ---------------------------------------------------------------------------------------------------
-def _small_print(hazards: StageHazards, curves: pd.DataFrame, fitted: bool) -> str:
+def _small_print(hazards: StageHazards, fitted: Interval | None) -> str:
     until = f", as of {hazards.window.as_of.date()}" if hazards.window else ""
     text = f"Share of those who entered the stage and were watched for a {unit_of(hazards)} at least{until}; the open count for as long " \
            "as they were watched (Aalen-Johansen)."  # fmt: skip
     if fitted:
-        text += " Model: fitted share advanced and its 90% equal-tailed interval (dotted)."
+        text += f" Model: fitted share advanced and its {Interval(prob=fitted.prob)} (dotted)."
     return f"{text} Each axis ends when {SHOWN:.0%} have left, or at the last age watched."
 
 
 def _alt_text(hazards: StageHazards, curves: pd.DataFrame, times: pd.DataFrame) -> str:
     unit, sentences = unit_of(hazards), ["Time in stage."]
     for stage in hazards.stages[:-1]:
-        row = times[times["stage"] == stage].set_index("until").loc["left"]
+        row: Any = times[times["stage"] == stage].set_index("until").loc["left"].to_dict()
         if not row["entered"]:
             sentences.append(f"{stage}: {row['note']}.")
             continue
-        last = curves[(curves["stage"] == stage)].groupby("state", sort=False).last()
+        last = curves[(curves["stage"] == stage)].groupby("state", sort=False)["share"].last()
         half = f"half had left by {unit} {row['median']}" if not pd.isna(row["median"]) else str(row["note"])
-        shares = ", ".join(f"{last.loc[state, 'share']:.0%} {state}" for state in ("advanced", "lost", "open"))
+        shares = ", ".join(f"{last[state]:.0%} {state}" for state in ("advanced", "lost", "open"))
         sentences.append(f"{stage} ({row['entered']:,} watched): {half}; by {unit} {row['watched']}: {shares}.")
     return " ".join(sentences)
 
