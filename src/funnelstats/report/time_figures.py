@@ -112,9 +112,9 @@ def time_table(data: StageHazards | CompetingExitsFit, *, by: Any = None, interv
     notes = ["Left: of all who entered, the open counted as long as they were watched (Kaplan-Meier). Advanced and lost: of those who "
              "take that way out by the last age watched (Aalen-Johansen)."]  # fmt: skip
     where = table[named].astype(str).agg(" | ".join, axis=1) + ", " if named else pd.Series("", index=table.index)
-    notes += [
-        f"{place}{row['stage']}, {_HEAD[row['until']].lower()}: {row['note']}." for at, row in table.iterrows() if row["note"]
-    ]
+    for place, row in zip(where, table.to_dict("records"), strict=True):
+        if row["note"]:
+            notes.append(f"{place}{row['stage']}, {_HEAD[row['until']].lower()}: {row['note']}.")
     for note in notes[:7]:
         gt = gt.tab_source_note(note)
     return gt.tab_source_note(f"{len(notes) - 7} further notes in time_in_stage().") if len(notes) > 7 else gt
@@ -142,7 +142,7 @@ def _panel(axes: Any, stage: str, part: pd.DataFrame, times: Any, unit: str) -> 
     axes.fill_between(time, advanced + still, 1, step="post", color=LOST, lw=0)
     axes.set_xlim(0, max(end, 1))
     marks = MaxNLocator(4, integer=True).tick_values(0, max(end, 1))
-    axes.set_xticks(marks[marks <= 0.96 * max(end, 1)])  # a number at the very end would leave the page
+    axes.set_xticks([mark for mark in marks if mark <= 0.96 * max(end, 1)])  # a number at the very end would leave the page
     _medians(axes, times, max(end, 1.0))
 
 
