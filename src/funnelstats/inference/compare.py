@@ -7,13 +7,15 @@ Magnusson, Matamoros & Vehtari 2025, Bayesian Analysis).
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from funnelstats.errors import DataError, LeaveOneOutWarning, Problem
+from funnelstats.inference.tree import SAMPLE_DIMS
 
 TIE = 4.0
 TIE_ERRORS = 2.0
@@ -38,13 +40,10 @@ def loo(fit: Any) -> pd.DataFrame:
     LeaveOneOutWarning
         Observations that pull so hard that the others' fit cannot be had from these draws.
     """
-    result, bad = _loo(_tree(fit, "the fit"))
-    if bad:
-        warnings.warn(LeaveOneOutWarning(_said({"the fit": bad})), stacklevel=2)
-    khat = np.asarray(result.pareto_k).ravel()
-    observation = result.elpd_i[result.elpd_i.dims[0]].values
-    return pd.DataFrame({"elpd": np.asarray(result.elpd_i).ravel(), "khat": khat, "reliable": khat <= result.good_k},
-                        index=pd.Index(observation, name=result.elpd_i.dims[0]))  # fmt: skip
+    found = _LeftOut.of(_tree(fit, "the fit"))
+    if found.bad:
+        warnings.warn(LeaveOneOutWarning(_said({"the fit": found.bad})), stacklevel=2)
+    return pd.DataFrame({"elpd": found.elpd, "khat": found.khat, "reliable": found.khat <= found.limit}, index=found.observations)
 
 
 def compare_fits(fits: Mapping[str, Any]) -> pd.DataFrame:
@@ -77,33 +76,72 @@ def compare_fits(fits: Mapping[str, Any]) -> pd.DataFrame:
         raise DataError("a comparison of fits", [Problem("fits", f"expected at least two, found {len(fits)}")])
     trees = {name: _tree(fit, name) for name, fit in fits.items()}
     _require_same_data(trees)
-    found = {name: _loo(tree) for name, tree in trees.items()}
-    best = max(found, key=lambda name: float(found[name][0].elpd))
-    rows = {name: _row(result, found[best][0], bad, is_best=name == best) for name, (result, bad) in found.items()}
-    counted = {name: bad for name, (_, bad) in found.items() if bad}
+    found = {name: _LeftOut.of(tree) for name, tree in trees.items()}
+    best = max(found, key=lambda name: float(found[name].elpd.sum()))
+    rows = {name: _row(result, found[best], is_best=name == best) for name, result in found.items()}
+    counted = {name: result.bad for name, result in found.items() if result.bad}
     if counted:
         warnings.warn(LeaveOneOutWarning(_said(counted)), stacklevel=2)
     return pd.DataFrame(rows).T.sort_values("elpd", ascending=False).infer_objects().rename_axis("fit")
 
 
-def _loo(tree: xr.DataTree) -> tuple[Any, int]:
-    """ArviZ's answer, and how many observations are above its limit; its own warning says the same of one fit without a name."""
-    from arviz_stats import loo as leave_one_out
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class _LeftOut:
+    """For each observation its log predictive density by the others (``elpd``) and by all (``lpd``), and k-hat with its limit."""
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto", category=UserWarning)
-        result = leave_one_out(tree, pointwise=True)
-    return result, int((np.asarray(result.pareto_k) > result.good_k).sum())
+    observations: pd.Index
+    elpd: np.ndarray
+    lpd: np.ndarray
+    khat: np.ndarray
+    limit: float
+
+    @classmethod
+    def of(cls, tree: xr.DataTree) -> Self:
+        """Ask ArviZ; its own warning says the same of one fit without a name."""
+        from arviz_stats import loo as leave_one_out
+
+        values = next(iter(tree["log_likelihood"].to_dataset().data_vars.values()))
+        (dim,) = [dim for dim in values.dims if dim not in SAMPLE_DIMS]
+        draws = values.stack(sample=SAMPLE_DIMS).transpose(dim, "sample").values
+        top = draws.max(axis=1)
+        lpd = np.log(np.exp(draws - top[:, None]).mean(axis=1)) + top
+        # no draw says anything else of such an observation, so that there is nothing to weigh, and ArviZ refuses to
+        moves = np.ptp(draws, axis=1) > 1e-12
+        elpd, khat = lpd.copy(), np.zeros(len(lpd))
+        if moves.any():
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto", category=UserWarning)
+                kept = values.isel({dim: np.flatnonzero(moves)}).to_dataset(name="wins")
+                part = xr.DataTree.from_dict({"/posterior": tree["posterior"].to_dataset(), "/log_likelihood": kept})
+                result = leave_one_out(part, pointwise=True, reff=1.0 if _independent(tree) else None)
+            elpd[moves], khat[moves] = np.asarray(result.elpd_i).ravel(), np.asarray(result.pareto_k).ravel()
+        limit = min(1 - 1 / np.log10(draws.shape[1]), 0.7)
+        return cls(observations=pd.Index(values[dim].values, name=dim), elpd=elpd, lpd=lpd, khat=khat, limit=float(limit))
+
+    @property
+    def bad(self) -> int:
+        """How many observations are above the limit."""
+        return int((self.khat > self.limit).sum())
 
 
-def _row(result: Any, best: Any, bad: int, *, is_best: bool) -> dict[str, Any]:
-    apart = np.asarray(result.elpd_i).ravel() - np.asarray(best.elpd_i).ravel()
-    difference, error = float(apart.sum()), float(np.sqrt(len(apart) * apart.var()))
+def _independent(tree: xr.DataTree) -> bool:
+    """Draws from a grid or a formula bring no statistics of a sampler."""
+    return "/sample_stats" not in tree.groups
+
+
+def _row(result: _LeftOut, best: _LeftOut, *, is_best: bool) -> dict[str, Any]:
+    apart = result.elpd - best.elpd
+    difference, error = float(apart.sum()), _error(apart)
     tie = abs(difference) < TIE or abs(difference) < TIE_ERRORS * error
     verdict = "best" if is_best else "tie" if tie else "worse"
-    return {"elpd": float(result.elpd), "se": float(result.se), "difference": difference, "difference_se": error,
-            "p": float(result.p), "worst_khat": float(np.max(result.pareto_k)), "bad_khat": bad,
-            "verdict": verdict + (", unreliable" if bad else "")}  # fmt: skip
+    return {"elpd": float(result.elpd.sum()), "se": _error(result.elpd), "difference": difference, "difference_se": error,
+            "p": float((result.lpd - result.elpd).sum()), "worst_khat": float(result.khat.max()), "bad_khat": result.bad,
+            "verdict": verdict + (", unreliable" if result.bad else "")}  # fmt: skip
+
+
+def _error(parts: np.ndarray) -> float:
+    """Standard error of a sum of observations."""
+    return float(np.sqrt(len(parts) * parts.var()))
 
 
 def _said(bad: Mapping[str, int]) -> str:

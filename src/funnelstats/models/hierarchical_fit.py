@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import expit, gammaln
+from scipy.special import expit, gammaln, ndtri
+from scipy.stats.qmc import Sobol
 
 from funnelstats.data.stages import StageCounts
 from funnelstats.errors import DataError, Problem
@@ -21,8 +22,8 @@ from funnelstats.models.cells import CellTable
 from funnelstats.models.model import Fit
 from funnelstats.models.repeated import repeat_counts, surprise
 
-#: Points of the Gauss-Hermite rule that averages over a population; 40 leave no error in the fourth digit for an sd of 3.
-NODES = 40
+#: Quasi-random points, each with its mirror image, that stand for a population; they leave no error in the third digit.
+POINTS = 64
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
@@ -73,12 +74,20 @@ class HierarchicalFit(Fit[Any, StageCounts]):
         """From-start rate of each level of a group on the common case mix, dims (chain, draw, [group]); for ``league_table``."""
         return self._of_group(self._reach(group)[..., -1], f"from-start rate{self._mixed(group)}", group)
 
-    def population_rate(self) -> Estimate:
-        """Mean step rates over the populations of levels: what many new levels would convert at together, dims (..., stage)."""
-        node, weight = np.polynomial.hermite_e.hermegauss(NODES)
-        sd = np.sqrt(sum(self._draws(f"sd_{name}") ** 2 for name in self.model.groups))
-        rate = expit(self._typical()[..., None] + sd[..., None] * node) @ (weight / weight.sum())
-        return self._estimate(rate, "mean step rates of the population", stage=list(self.cells().steps))
+    def population_rate(self, group: str | None = None) -> Estimate:
+        """Step rates that many new levels would have together, on the common case mix of the other groups, dims (..., stage).
+
+        Parameters
+        ----------
+        group : str, optional
+            Whose levels; the model's first group where not given.
+        """
+        group = self._known(self.model.groups[0] if group is None else group)
+        points = ndtri(Sobol(len(self.cells().steps), rng=0).random(POINTS))  # one set for all draws, with its mirror image
+        effect = np.einsum("...st,pt->...ps", self._root(group), np.concatenate([points, -points]))
+        reach = self._reached(group, effect).mean(axis=2)
+        rates = reach[..., 1:] / reach[..., :-1]
+        return self._estimate(rates, f"mean step rates of the population of each {group}", stage=list(self.cells().steps))
 
     def new_group(self, group: str) -> Estimate:
         """Step rates of one level never seen, on the common case mix of the other groups, dims (chain, draw, stage).
@@ -179,14 +188,17 @@ class HierarchicalFit(Fit[Any, StageCounts]):
 
     def _new_effect(self, group: str, label: str) -> np.ndarray:
         """Effects of one level drawn from the population, shape (chain, draw, stage)."""
+        raw = self.rng(label).standard_normal(self._draws(f"sd_{group}").shape)
+        return np.einsum("...st,...t->...s", self._root(group), raw)
+
+    def _root(self, group: str) -> np.ndarray:
+        """Cholesky factor of the covariance of a level's effects over stages, shape (chain, draw, stage, stage)."""
         sd = self._draws(f"sd_{group}")
-        raw = self.rng(label).standard_normal(sd.shape)
+        factor = np.eye(sd.shape[-1])
         if f"corr_{group}" in self.tree["posterior"]:
-            correlation = self._draws(f"corr_{group}") + 1e-10 * np.eye(
-                sd.shape[-1]
-            )  # rounding may leave it just short of positive
-            raw = np.einsum("...st,...t->...s", np.linalg.cholesky(correlation), raw)
-        return raw * sd
+            # rounding may leave a correlation matrix just short of positive
+            factor = np.linalg.cholesky(self._draws(f"corr_{group}") + 1e-10 * np.eye(sd.shape[-1]))
+        return sd[..., None] * factor
 
     def _reach(self, group: str | None) -> np.ndarray:
         """Share of the common mix that reaches each stage, shape (chain, draw, [level,] stage), the first stage being one."""
