@@ -1,0 +1,105 @@
+"""Partial pooling: exchangeable groups beside `pm.sample` on the same posterior, and crossed effects on several steps.
+
+*Exchangeable.* Beta-binomial groups: this package integrates on a grid and draws the rates from their beta posteriors;
+``pm.sample`` with its defaults (two chains at a time) is given the same likelihood with the rates integrated out, one row
+for each group, as a user would write it. Both return 4,000 draws; an effective draw is the smaller bulk effective sample size of mean
+and log concentration, and compilation counts, because a new data set is a new model. *Crossed.* 200 consultants by 3 channels by
+4 steps, 4 chains of 1,000 draws, one after another, by this package's own density.
+bambi is not installed here and has not been run. One process, one thread for linear algebra.
+"""
+
+import os
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.document import markdown_table, write_section
+from benchmarks.measure import machine
+from funnelstats.data.stages import StageCounts
+from funnelstats.inference.diagnose import convergence
+from funnelstats.models.exchangeable import BetaBinomial
+from funnelstats.models.hierarchical import HierarchicalConversion
+from funnelstats.models.trials import Trials
+
+SIZES = (20, 200, 2_000, 20_000)
+STEPS, CHANNELS = 4, 3
+
+
+def exchangeable(groups: int) -> Trials:
+    """Groups with rates from Beta(3, 7) and 5 to 60 trials."""
+    rng = np.random.default_rng(groups)
+    trials = rng.integers(5, 60, groups)
+    return Trials.of(rng.binomial(trials, rng.beta(3, 7, groups)), trials)
+
+
+def by_quadrature(trials: Trials) -> tuple[float, float]:
+    """Seconds and effective draws; the rates of the groups are drawn too."""
+    start = time.perf_counter()
+    fit = BetaBinomial().fit(trials, seed=1)
+    fit.predict()
+    return time.perf_counter() - start, 4000.0
+
+
+def by_pymc(trials: Trials) -> tuple[float, float]:
+    """Seconds and effective draws of the same posterior."""
+    import pymc as pm
+
+    start = time.perf_counter()
+    with pm.Model(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mean = pm.Beta("mean", 1, 1)
+        concentration = pm.Pareto("concentration", alpha=1.5, m=1)
+        pm.BetaBinomial(
+            "wins", alpha=mean * concentration, beta=(1 - mean) * concentration, n=trials.trials, observed=trials.wins
+        )
+        tree = pm.sample(draws=1000, chains=4, random_seed=1, progressbar=False, quiet=True, nuts_sampler="pymc", cores=os.cpu_count(),
+                         compute_convergence_checks=False)  # fmt: skip
+    seconds = time.perf_counter() - start
+    posterior = tree["posterior"].to_dataset()[["mean", "concentration"]]
+    return seconds, float(convergence(np.log(posterior))["ess_bulk"].min())
+
+
+def crossed(owners: int) -> StageCounts:
+    """Owners by channels by steps, two to forty leads in a cell at the start."""
+    rng = np.random.default_rng(owners)
+    stages = [*(f"stage {k + 1}" for k in range(STEPS)), "Won"]
+    effect, other = rng.normal(0, 0.35, (owners, STEPS)), rng.normal(0, 0.3, (CHANNELS, STEPS))
+    rows = []
+    for owner in range(owners):
+        for channel in range(CHANNELS):
+            reached = [int(rng.integers(2, 40))]
+            for step in range(STEPS):
+                logit = 0.2 + effect[owner, step] + other[channel, step]
+                reached.append(int(rng.binomial(reached[-1], 1 / (1 + np.exp(-logit)))))
+            rows += [{"owner": f"{owner:03d}", "channel": str(channel), "stage": stage, "entered": n}
+                     for stage, n in zip(stages, reached, strict=True)]  # fmt: skip
+    return StageCounts.of(pd.DataFrame(rows), by=["owner", "channel"])
+
+
+def main(arguments: list[str]) -> None:
+    """Measure the sizes given (default: 20 to 20,000 groups), then the crossed model."""
+    rows = []
+    by_quadrature(exchangeable(10))  # imports and caches are no part of a fit
+    for size in [int(size) for size in arguments] or SIZES:
+        trials = exchangeable(size)
+        (ours, own), (theirs, other) = by_quadrature(trials), by_pymc(trials)
+        ratio = (own / ours) / (other / theirs)
+        rows.append([f"{size:,}", f"{ours:.2f}", f"{theirs:.1f}", f"{other:,.0f}", f"{ratio:,.0f}"])
+        print(" ".join(rows[-1]), flush=True)
+    header = ["groups", "this package, s", "pm.sample, s", "its effective draws", "effective draws per second, ratio"]
+    more = []
+    for owners in (20, 200):
+        counts = crossed(owners)
+        start = time.perf_counter()
+        fit: Any = HierarchicalConversion(groups=("owner", "channel")).fit(counts, seed=1)
+        seconds = time.perf_counter() - start
+        found = fit.diagnose()
+        more.append([f"{owners} x {CHANNELS} x {STEPS}", f"{seconds:.1f}", f"{found['smallest bulk ESS']:,.0f}",
+                     f"{found['smallest tail ESS']:,.0f}", f"{found['largest R-hat']:.3f}", f"{found['divergences']:.0f}"])  # fmt: skip
+        print(" ".join(more[-1]), flush=True)
+    second = ["owners x channels x steps", "s", "smallest bulk ESS", "smallest tail ESS", "largest R-hat", "divergences"]
+    body = f"{' '.join((__doc__ or '').split())}\n\n{machine('pymc', 'nutpie', 'scipy')}\n\n{markdown_table(header, rows)}\n\n{markdown_table(second, more)}"
+    write_section("hierarchical", "Hierarchical conversion", body)
