@@ -81,12 +81,17 @@ def test_shares_add_up_and_questions_agree():
 
 def test_simulated_exits_come_at_the_fitted_rate():
     """The mean over simulations is the prediction; seed by seed the shares differ."""
-    fit = CompetingExits().fit(hazards(3000), seed=1)
-    shares = []
+    data = hazards(3000)
+    fit = CompetingExits().fit(data, seed=1)
+    shares, unwatched = [], []
     for seed in range(40):
-        curve = incidence_curves(fit.simulate(seed=seed)).query("stage == 'Lead' and state == 'advanced' and time <= 8")
+        again = fit.simulate(seed=seed)
+        unwatched.append(again.frame.query("stage == 'Lead' and age < 9")["censored"].sum())
+        curve = incidence_curves(again).query("stage == 'Lead' and state == 'advanced' and time <= 8")
         shares.append(curve["share"].iloc[-1])
     assert np.std(shares) > 0
+    # as many cease to be watched before the last age as in the data
+    assert np.mean(unwatched) == pytest.approx(data.frame.query("stage == 'Lead' and age < 9")["censored"].sum(), rel=0.05)
     expected = fit.predict(8).sel(stage="Lead").point
     assert np.mean(shares) == pytest.approx(expected, abs=4 * np.std(shares) / np.sqrt(40))
 
