@@ -6,6 +6,7 @@ and sampling cannot mean different things by one name.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -45,6 +46,12 @@ FAMILIES: dict[str, _Family] = {
 }
 #: ``x ** power`` on the positive line. Improper: no draws, no simulation-based calibration.
 POWER = "power"
+
+
+@lru_cache(maxsize=256)
+def _frozen(family: str, values: tuple[float, ...]) -> Any:
+    """SciPy builds a distribution in two milliseconds, and a grid asks for it hundreds of times."""
+    return FAMILIES[family].scipy(*values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,7 @@ class Prior:
 
     @property
     def _frozen(self) -> Any:
-        return FAMILIES[self.family].scipy(*self.values)
+        return _frozen(self.family, self.values)
 
     def log_density(self, x: Any) -> Any:
         """Log density at ``x``, broadcasting; -inf outside the support; up to a constant for ``power``."""
