@@ -6,7 +6,7 @@ UV ?= uv
 ARGS ?=
 export PYTHON
 
-.PHONY: help setup run run-second test check notebooks docs inventory lab lock bench clean
+.PHONY: help setup run run-second test check notebooks docs inventory lab lock bench calibration clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 
 bench: setup ## Measure speed and memory, beside the peers
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+calibration: setup ## Check that posteriors are right on simulated data; results go to docs/calibration.md
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration $(ARGS)
 
 clean: ## Remove what the other commands made, except .venv
 	@rm -rf build dist docs/notebooks docs/generated docs/reference.md .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -267,3 +267,12 @@ def test_models_with_other_groups_are_compared_on_the_same_cells(crossed):
     assert table.index[0] == "owner and channel"
     assert table.loc["owner", "difference"] < -20
     assert table.loc["owner", "verdict"].startswith("worse")
+
+
+def test_log_likelihood_is_that_of_the_rates(crossed):
+    from scipy.stats import binom
+
+    table, rates = crossed.cells(), crossed.predict().draws.values
+    cell, step = np.nonzero(table.trials)
+    expected = binom.logpmf(table.wins[cell, step], table.trials[cell, step], rates[:, :, cell, step])
+    np.testing.assert_allclose(crossed.log_likelihood(), expected, rtol=1e-9, atol=1e-9)
