@@ -321,7 +321,13 @@ def test_marginal_return_is_constant_and_average_tends_to_it():
 
 
 @quick
-@given(st.floats(-50, 50), st.floats(-3, 3).filter(lambda s: abs(s) > 0.01), st.floats(0.01, 4), st.floats(-0.9, 0.9), st.floats(0.001, 2))
+@given(
+    st.floats(-50, 50),
+    st.floats(-3, 3).filter(lambda s: abs(s) > 0.01),
+    st.floats(0.01, 4),
+    st.floats(-0.9, 0.9),
+    st.floats(0.001, 2),
+)
 def test_a_level_set_holds_exactly_what_is_compatible(intercept, slope, v0, rho, v1):
     covariance = np.array([[v0, rho * np.sqrt(v0 * v1)], [rho * np.sqrt(v0 * v1), v1]])
     found = level_set(10.0, intercept=intercept, slope=slope, covariance=covariance, critical=1.7)

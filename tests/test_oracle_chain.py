@@ -150,8 +150,16 @@ def test_indirect_effect_is_that_of_the_mediation_peer():
     frame = pd.DataFrame({"M": m, "L": mediator, "R": 0.5 * mediator + 0.3 * m + rng.normal(size=200)})
     fit = Chain.of("M -> L -> R", skip="M -> R").fit(Periods.of(frame, period=None), seed=1, errors="classical", draws=2000)
     np.random.seed(0)  # noqa: NPY002 - the peer draws from the global generator
-    peer = Mediation(sm.OLS.from_formula("R ~ L + M", frame), sm.OLS.from_formula("L ~ M", frame), "M", "L").fit(n_rep=300).summary(alpha=0.1)
-    for ours, theirs in ((fit.indirect_effect(), "ACME (average)"), (fit.direct_effect(), "ADE (average)"), (fit.total_effect(), "Total effect")):
+    peer = (
+        Mediation(sm.OLS.from_formula("R ~ L + M", frame), sm.OLS.from_formula("L ~ M", frame), "M", "L")
+        .fit(n_rep=300)
+        .summary(alpha=0.1)
+    )
+    for ours, theirs in (
+        (fit.indirect_effect(), "ACME (average)"),
+        (fit.direct_effect(), "ADE (average)"),
+        (fit.total_effect(), "Total effect"),
+    ):
         row = peer.loc[theirs]
         np.testing.assert_allclose((ours.point, ours.lower, ours.upper), row.to_numpy(float)[:3], atol=0.035)
 
@@ -177,7 +185,9 @@ def test_log_likelihood_is_scipys():
 def test_predictive_noise_with_correlated_links_is_the_quadratic_form():
     fit = Chain().fit(PERIODS, seed=1, method="3sls", draws=20)
     values, posterior = fit.values(), fit.tree["posterior"].to_dataset()
-    weights = np.array([float(values["e"][0, 3] * values["c"][0, 3]), float(values["e"][0, 3]), 1.0]) * posterior["sigma"].values[0, 3]
+    weights = (
+        np.array([float(values["e"][0, 3] * values["c"][0, 3]), float(values["e"][0, 3]), 1.0]) * posterior["sigma"].values[0, 3]
+    )
     ls, lr, sr = posterior["correlation"].values[0, 3]
     expected = weights @ np.array([[1, ls, lr], [ls, 1, sr], [lr, sr, 1]]) @ weights
     assert float(fit.noise_sd()[0, 3]) ** 2 == pytest.approx(expected, rel=1e-10)
@@ -199,7 +209,9 @@ def test_quadrature_is_brute_integration():
         residual, n = y - slope * X, len(y)
         total = residual.sum()
         form = (residual @ residual - total**2 / (sigma**2 + n)) / sigma**2
-        return np.exp(-(n - 1) * np.log(sigma) - 0.5 * np.log(sigma**2 + n) - 0.5 * form - sigma**2 / 2 - 0.5 * ((slope - 0.1) / 0.5) ** 2)
+        return np.exp(
+            -(n - 1) * np.log(sigma) - 0.5 * np.log(sigma**2 + n) - 0.5 * form - sigma**2 / 2 - 0.5 * ((slope - 0.1) / 0.5) ** 2
+        )
 
     def over_sigma(slope):
         return quad(lambda sigma: density(slope, sigma), 0.05, 8, limit=200)[0]
@@ -269,7 +281,9 @@ def test_fieller_set_is_an_inverted_test():
     found = inverse_prediction(x, y, 9.0, prob=0.9)
     for level in (found.lower, found.upper):
         assert float(fit.t_test(([[1, level]], [9.0])).pvalue) == pytest.approx(0.1, abs=1e-8)
-    again = level_set(9.0, intercept=fit.params[0], slope=fit.params[1], covariance=fit.cov_params(), critical=stats.t.ppf(0.95, 8))
+    again = level_set(
+        9.0, intercept=fit.params[0], slope=fit.params[1], covariance=fit.cov_params(), critical=stats.t.ppf(0.95, 8)
+    )
     assert (again.lower, again.upper) == pytest.approx((found.lower, found.upper), rel=1e-9)
 
 

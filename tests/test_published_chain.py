@@ -106,7 +106,9 @@ TWO = [
 ]
 
 
-@pytest.mark.parametrize(("a", "sa", "b", "sb", "printed", "tolerance"), TWO, ids=[f"a={r[0]} b={r[2]} (RMediation)" for r in TWO])
+@pytest.mark.parametrize(
+    ("a", "sa", "b", "sb", "printed", "tolerance"), TWO, ids=[f"a={r[0]} b={r[2]} (RMediation)" for r in TWO]
+)
 def test_product_of_two_normals(a, sa, b, sb, printed, tolerance):
     found = [product.quantile(p, (a, b), (sa, sb)) for p in (0.025, 0.975)]
     np.testing.assert_allclose(found, printed, atol=tolerance)

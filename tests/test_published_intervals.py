@@ -84,7 +84,9 @@ def test_every_count_of_ten(row):
         assert Interval(prob=0.95, kind=kind).of_counts(k, 10) == pytest.approx(expected, abs=6e-7)
 
 
-@pytest.mark.parametrize(("four", "bounds"), NEWCOMBE_1998B.items(), ids=lambda v: f"Newcombe 1998b, Stat Med 17:873, table II {v}")
+@pytest.mark.parametrize(
+    ("four", "bounds"), NEWCOMBE_1998B.items(), ids=lambda v: f"Newcombe 1998b, Stat Med 17:873, table II {v}"
+)
 def test_difference_to_the_printed_digit(four, bounds):
     printed, own = bounds
     found = Interval(prob=0.95, kind="newcombe").of_two_counts(*four)

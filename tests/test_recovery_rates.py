@@ -19,7 +19,14 @@ from funnelstats.models.rates import overall_rate, step_rates
 WORLDS = 200
 STAGES = ("Lead", "Opportunity", "Won")
 RATES = (0.45, 0.3)
-MAPPING = {"stages": list(STAGES), "lost": ["Lost"], "entity": "entity", "stage": "stage", "at": "at", "columns": {"world": "world"}}
+MAPPING = {
+    "stages": list(STAGES),
+    "lost": ["Lost"],
+    "entity": "entity",
+    "stage": "stage",
+    "at": "at",
+    "columns": {"world": "world"},
+}
 #: Simultaneous 99 % band for the share of 200 intervals of nominal coverage 0.9 that hold the truth.
 BAND = stats.binom(WORLDS, 0.9).ppf([0.005, 0.995]) / WORLDS
 

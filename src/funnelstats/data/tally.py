@@ -20,7 +20,9 @@ MATURE = 0.9
 FATES = ("advanced", "lost", "open", "in")
 
 
-def tally(people: ir.Table, *, stages: Sequence[str], by: Sequence[str], definition: Definition, window: ObservationWindow) -> pd.DataFrame:
+def tally(
+    people: ir.Table, *, stages: Sequence[str], by: Sequence[str], definition: Definition, window: ObservationWindow
+) -> pd.DataFrame:
     """Histogram of stays: one stay for each entity and required stage it entered, the last stage included.
 
     Parameters
@@ -47,7 +49,9 @@ def tally(people: ir.Table, *, stages: Sequence[str], by: Sequence[str], definit
     rows = stays.filter(stays["_stay"].notnull()).group_by(*by, "_stay").aggregate(n=lambda t: t.count()).execute()
     rest, kind = divmod(rows["_stay"], len(FATES))
     age, rows["k"] = divmod(rest, final + 1)
-    return rows.assign(fate=kind.map(dict(enumerate(FATES))), age=(age - 1).astype("float64").where(age > 0))[[*by, "k", "fate", "age", "n"]]
+    return rows.assign(fate=kind.map(dict(enumerate(FATES))), age=(age - 1).astype("float64").where(age > 0))[
+        [*by, "k", "fate", "age", "n"]
+    ]
 
 
 def _stay(people: ir.Table, k: int, final: int, definition: Definition, window: ObservationWindow) -> ir.IntegerValue:
@@ -114,7 +118,9 @@ def to_hazards(histogram: pd.DataFrame, *, stages: Sequence[str], by: Sequence[s
     stays = stays[stays["age"] >= 0]
     stays["fate"] = stays["fate"].replace("open", "censored")
     keys = [*by, "k"]
-    wide = stays.pivot_table(index=[*keys, "age"], columns="fate", values="n", aggfunc="sum", fill_value=0, dropna=False, observed=True)
+    wide = stays.pivot_table(
+        index=[*keys, "age"], columns="fate", values="n", aggfunc="sum", fill_value=0, dropna=False, observed=True
+    )
     wide = wide.reindex(columns=["advanced", "lost", "censored"], fill_value=0)
     wide = wide[wide.sum(axis=1) > 0]
     leaving = wide.sum(axis=1)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy.stats import chi2
 
 from funnelstats.inference.crossed import CrossedDensity, factor_of, pairs, spread_out, vine_shapes
 from funnelstats.inference.mcmc import Sampler, sample, sample_function
@@ -20,8 +21,10 @@ from funnelstats.inference.tree import tree_of
 
 #: With fewer levels the correlations between stages are not estimated but nil: four stages have six of them.
 CORRELATED_FROM = 10
-#: A grouping whose spread is this small a part of what is seen at a stage is not centred there.
-CENTRED_FROM = 0.25
+#: A grouping is centred at a stage only where its levels differ beyond chance, at this level of Cochran's test, and there are so many.
+BEYOND_CHANCE, CENTRED_FROM = 0.02, 4
+#: And never more than half: the spread may still be near zero, where a centred effect makes the funnel that samplers stick in.
+MOST_CENTRED = 0.5
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -156,15 +159,16 @@ def _centring(cells: Cells, group: str, stage: int) -> float:
     size = len(cells.labels[group])
     wins, trials = (np.bincount(cells.level[group][here], part[here], minlength=size) for part in (cells.wins, cells.trials))
     wins, trials = wins[trials > 0], trials[trials > 0]
-    if len(trials) < 2:
+    if len(trials) < CENTRED_FROM:
         return 0.0
     logit = np.log((wins + 0.5) / (trials - wins + 0.5))
     variance = 1 / (wins + 0.5) + 1 / (trials - wins + 0.5)
     weight = 1 / variance
     apart = np.sum(weight * (logit - np.average(logit, weights=weight)) ** 2)
-    spread = max(0.0, (apart - (len(trials) - 1)) / (weight.sum() - (weight**2).sum() / weight.sum()))
-    share = float(spread / (spread + np.median(variance)))
-    return share if share >= CENTRED_FROM else 0.0
+    if chi2.sf(apart, len(trials) - 1) > BEYOND_CHANCE:
+        return 0.0
+    spread = (apart - (len(trials) - 1)) / (weight.sum() - (weight**2).sum() / weight.sum())
+    return min(float(spread / (spread + np.median(variance))), MOST_CENTRED)
 
 
 def _start(density: CrossedDensity) -> np.ndarray:

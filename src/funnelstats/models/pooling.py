@@ -71,7 +71,9 @@ class CompletePoolingFit(GroupsFit[CompletePooling]):
     def rates(self) -> Estimate:
         """Return the same draws for every group."""
         common = self.tree["posterior"].to_dataset()["common_rate"].values[..., None]
-        return self.labelled(np.repeat(common, len(self.data.labels), axis=-1), "conversion rate of each group, completely pooled")
+        return self.labelled(
+            np.repeat(common, len(self.data.labels), axis=-1), "conversion rate of each group, completely pooled"
+        )
 
     def rates_once(self, draw: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Return the common rate for every group."""
@@ -162,7 +164,9 @@ def pooling_table(data: Any, *, seed: int, model: BetaBinomial | None = None, in
     partial = (model or BetaBinomial()).fit(trials, seed=seed)
     fits = {"complete_pooling": CompletePooling().fit(trials, seed=seed), "no_pooling": NoPooling().fit(trials, seed=seed),
             "partial_pooling": partial}  # fmt: skip
-    table = pd.DataFrame({"wins": trials.wins, "trials": trials.trials, "raw": trials.raw}, index=pd.Index(trials.labels, name="group"))
+    table = pd.DataFrame(
+        {"wins": trials.wins, "trials": trials.trials, "raw": trials.raw}, index=pd.Index(trials.labels, name="group")
+    )
     for name, fit in fits.items():
         rates = fit.predict().with_interval(prob=interval.prob, kind=interval.kind)
         table[name], table[f"{name}_lower"], table[f"{name}_upper"] = rates.point.values, rates.lower.values, rates.upper.values

@@ -156,7 +156,9 @@ def _violations(wins: Any, trials: Any, labels: tuple[str, ...]) -> Iterator[Pro
         return
     for name, values in (("wins", wins), ("trials", trials)):
         array = np.asarray(values)
-        whole = np.issubdtype(array.dtype, np.number) and bool(np.all(np.isfinite(array) & (array == np.floor(array)) & (array >= 0)))
+        whole = np.issubdtype(array.dtype, np.number) and bool(
+            np.all(np.isfinite(array) & (array == np.floor(array)) & (array >= 0))
+        )
         if not whole:
             yield Problem(name, f"expected whole numbers of at least 0, found {array.tolist()[:5]}")
             return
