@@ -152,7 +152,7 @@ def test_indirect_effect_is_that_of_the_mediation_peer():
     np.random.seed(0)  # noqa: NPY002 - the peer draws from the global generator
     peer = (
         Mediation(sm.OLS.from_formula("R ~ L + M", frame), sm.OLS.from_formula("L ~ M", frame), "M", "L")
-        .fit(n_rep=300)
+        .fit(n_rep=2000)
         .summary(alpha=0.1)
     )
     for ours, theirs in (

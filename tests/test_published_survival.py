@@ -53,7 +53,7 @@ def test_kaplan_meier_of_leukaemia_as_printed_by_r():
     np.testing.assert_allclose(at(lower, points, events), [0.7541, 0.6192, 0.4884, 0.3769, 0.2549, 0.1549, 0.0359], atol=6e-5)
     assert first_at(points, 1 - curves.inside, 0.5) == 31
     assert (first_at(points, 1 - lower, 0.5), first_at(points, 1 - upper, 0.5)) == (18, None)
-    _, at_risk, exits = counts(*NOT_KEPT)
+    points, at_risk, exits = counts(*NOT_KEPT)
     curves, events = Curves.of(at_risk, exits), [5, 8, 12, 23, 27, 30, 33, 43, 45]
     survival = [0.8333, 0.6667, 0.5833, 0.4861, 0.3889, 0.2917, 0.1944, 0.0972, 0.0]
     np.testing.assert_allclose(at(curves.inside, points, events), survival, atol=6e-5)
