@@ -85,7 +85,7 @@ def test_the_league_draws_every_member_s_interval_and_raw_rate():
     axes = plot_league(table).figure.axes[0]
     spans = sorted(tuple(segment[:, 0]) for lines in axes.collections for segment in lines.get_segments())
     np.testing.assert_allclose(spans, sorted(zip(table.frame["lower"], table.frame["upper"], strict=True)))
-    raw = next(line for line in axes.lines if line.get_label() == "raw rate")
+    raw = next(line for line in axes.lines if line.get_label() == "won so far")
     np.testing.assert_allclose(raw.get_xdata(), table.frame["raw"])
     assert "Ann" in plot_league(table).alt
 

@@ -65,7 +65,7 @@ def plot_bottleneck(found: Bottleneck) -> Chart:
 
 
 def plot_league(league: League) -> Chart:
-    """Draw each member's adjusted rate with its interval, the raw rate as an open mark, and the target.
+    """Draw each member's adjusted rate with its interval, the share won so far as an open mark, and the target.
 
     Parameters
     ----------
@@ -89,14 +89,14 @@ def plot_league(league: League) -> Chart:
                 rows = [frame.index.get_loc(name) for name in part.index]
                 axes.hlines(rows, part["lower"], part["upper"], color=colour, lw=2)
                 axes.plot(part["adjusted"], rows, mark, color=colour, ls="none", label=verdict)
-        axes.plot(frame["raw"], range(len(frame)), "o", mfc="white", mec=INK, ms=5, ls="none", label="raw rate", zorder=3)
+        axes.plot(frame["raw"], range(len(frame)), "o", mfc="white", mec=INK, ms=5, ls="none", label="won so far", zorder=3)
         _rows(axes, [f"{name}  (n = {int(entered):,})" for name, entered in frame["entered"].items()])
         axes.set_title("Members by expected rank")
         figure.legend(loc="outside upper right", ncols=3, fontsize=9, frameon=False)
         more = f" {hidden} further members are in the table only." if hidden else ""
         caption(figure, f"Adjusted rate with the {rule}: {league.rates.description}. Dashed: the target, {league.target:.2%}. A verdict "
                         f"needs a probability of at least 95%.{more}")  # fmt: skip
-        parts = [f"{name}: {row.adjusted:.1%} ({row.lower:.1%} to {row.upper:.1%}), raw {row.raw:.1%}, {row.verdict}."
+        parts = [f"{name}: {row.adjusted:.1%} ({row.lower:.1%} to {row.upper:.1%}), won so far {row.raw:.1%}, {row.verdict}."
                  for name, row in frame.iterrows()]  # fmt: skip
         return Chart(figure, " ".join([f"League of {len(league.frame)} members, target {league.target:.2%}, {rule}.", *parts]))
 
