@@ -157,3 +157,9 @@ def test_windows_count_by_hand():
     step = log.stages(per_step_window=5)
     assert step.frame["entered"].tolist() == [4, 3, 2, 1]
     assert step.frame["open"].tolist() == [0, 1, 0, 0]
+
+
+def test_two_looks_at_one_log_belong_together():
+    log = read_crm("bundled:crm_second")
+    won = log.entities.filter(log.entities.fate == "won").count().execute()
+    assert won == log.stages().total().frame["entered"].iloc[-1] > 0

@@ -9,7 +9,7 @@ back in a stage is not won. Where dates tie, success beats an open stage and los
 """
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import ibis
@@ -75,6 +75,7 @@ def latest(events: ir.Table, name: str) -> ir.Scalar:
     return events[name].argmax(at, where=events[name].notnull())
 
 
+@cache  # one function for one type: Ibis takes two expressions for the same only where their functions are
 def _arg_max(kind: dt.DataType) -> Callable[[ir.Value, ir.Value], ir.Scalar]:
     """Return DuckDB's aggregate of that name for values of one type."""
     return ibis.udf.agg.builtin(_no_body, name="arg_max", signature=((kind, dt.timestamp), kind))
