@@ -206,7 +206,7 @@ def test_laws_of_a_fit(fit, tmp_path):
     np.testing.assert_array_equal(simulated.frame["M"], PERIODS.frame["M"])
     assert not np.allclose(simulated.frame["R"], PERIODS.frame["R"])
     refit = Chain().fit(simulated, seed=1, method=fit.record.method, draws=50)
-    assert refit.total_effect().unit == fit.total_effect().unit == "10k CNY per 10k CNY"
+    assert refit.total_effect().unit == fit.total_effect().unit == "CNY per CNY"
     assert "an association" in fit.total_effect().description
     tree = fit.to_datatree()
     assert {"/posterior", "/observed_data", "/log_likelihood"} <= set(tree.groups)

@@ -253,11 +253,12 @@ class ChainFit(Fit[Any, Periods]):
 
 
 def slope_unit(of: str, by: str) -> str:
-    """Unit of a slope; where both units are the same it is spelled out, so that it is not read as a rate.
+    """Unit of a slope; where both units are the same it is spelled out, less the factor, so that it is not read as a rate.
 
     Examples
     --------
     >>> slope_unit("leads", "10k CNY"), slope_unit("10k CNY", "10k CNY"), slope_unit("", "")
-    ('leads/10k CNY', '10k CNY per 10k CNY', '')
+    ('leads/10k CNY', 'CNY per CNY', '')
     """
-    return units.divide(of, by) or (f"{of} per {by}" if of else "")
+    base = of.split(" ", 1)[1] if of[:1].isdigit() and " " in of else of
+    return units.divide(of, by) or (f"{base} per {base}" if of else "")

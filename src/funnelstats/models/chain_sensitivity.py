@@ -111,11 +111,16 @@ def sensitivity(fit: ChainFit, link: str, *, rho: Sequence[float] = GRID, interv
 
 
 def sensitivity_table(fit: ChainFit, *, interval: Interval = DEFAULT) -> pd.DataFrame:
-    """Tipping points of every link: one row each, with the sentence that says it."""
+    """Tipping points of every link: one row each, missing where no correlation is strong enough, with the sentence that says it."""
     found = [sensitivity(fit, f"{arrow.source} -> {arrow.target}", rho=(0.0,), interval=interval) for arrow in fit.paths.arrows]
-    return pd.DataFrame({"link": [one.link for one in found], "tipping": [one.tipping for one in found],
-                         "tipping_interval": [one.tipping_interval for one in found],
+    return pd.DataFrame({"link": [one.link for one in found], "tipping": [_possible(one.tipping) for one in found],
+                         "tipping_interval": [_possible(one.tipping_interval) for one in found],
                          "robustness": [one.robustness for one in found], "words": [one.words for one in found]})  # fmt: skip
+
+
+def _possible(rho: float) -> float:
+    """Return what can be a correlation; missing where no common cause is strong enough."""
+    return rho if abs(rho) <= 1 else float("nan")
 
 
 def _leverage_of_confounding(
