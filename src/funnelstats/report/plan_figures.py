@@ -85,7 +85,7 @@ def plot_chain(fit: ChainFit, plan: Plan | None = None) -> Chart:
     edges = [*seen[source], *([] if level is None else [level])]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExtrapolationWarning)  # the plan has said so, and the picture shows it
-        bands = level_table(fit, np.linspace(min(edges), max(edges), _POINTS))
+        bands = level_table(fit, list(np.linspace(min(edges), max(edges), _POINTS)))
     with styled():
         figure = new_figure(height=3.6)
         axes = figure.add_subplot()
