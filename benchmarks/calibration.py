@@ -1,4 +1,4 @@
-"""Is the posterior right, whatever the data? Simulation-based calibration of partial pooling.
+"""Is the posterior right, whatever the data? Simulation-based calibration.
 
 Parameters are drawn from the prior, data from them, and the model is fitted to these data: over many repetitions the rank of the true
 value among the draws is uniform if the inference is right (Talts, Betancourt, Simpson, Vehtari & Gelman 2018, arXiv:1804.06788). *chi2*
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from benchmarks import document
+from benchmarks import calibration_chain, document
 from benchmarks.document import markdown_table, write_section
 from benchmarks.measure import machine
 from funnelstats.data.stages import StageCounts
@@ -25,9 +25,11 @@ from funnelstats.models.trials import Trials
 
 #: Ranks among this many draws: chains are thinned to it, so that neighbours hardly depend on one another.
 LEVELS = 99
-HEAD = """# Calibration
+HEAD = f"""# Calibration
 
 Every table is written by `make calibration` (or `python -m benchmarks.calibration NAME`), from seeds, in one run on one machine.
+
+{' '.join((__doc__ or '').split())}
 """
 Ranks = dict[str, int]
 
@@ -98,17 +100,41 @@ def run(name: str, title: str, one: Callable[[int], Ranks], repetitions: int) ->
     print(table)
     error = np.sqrt(0.9 * 0.1 / repetitions)
     text = f"{one.__doc__} {repetitions:,} repetitions, {seconds:,.0f} s; the standard error of a coverage is {error:.1%}."
-    body = f"{' '.join((__doc__ or '').split())}\n\n{text} {machine('nutpie', 'scipy')}\n\n{table}"
+    publish(name, title, f"{text} {machine('nutpie', 'scipy')}\n\n{table}")
+
+
+def plans(worlds: int) -> None:
+    """Plan a budget in each of many worlds and write how often it brings its target."""
+    found = calibration_chain.planned(worlds).groupby("assurance")["chance"].agg(["mean", "std"])
+    rows = [[f"{asked:.0%}", f"{row['mean']:.1%}", f"{row['std'] / np.sqrt(worlds):.1%}"] for asked, row in found.iterrows()]
+    table = markdown_table(["assurance asked for", "chance of the target, in truth", "standard error"], rows)
+    print(table)
+    text = f"{calibration_chain.planned.__doc__} {worlds:,} worlds; links by least squares."
+    publish("plan", "Budgets that were planned", f"{text} {machine('scipy')}\n\n{table}")
+
+
+def publish(name: str, title: str, body: str) -> None:
+    """Write a section of docs/calibration.md."""
     document.PAGE, document.HEAD = document.PAGE.with_name("calibration.md"), HEAD
     write_section(name, title, body)
 
 
+#: Title, one repetition, and how many of them.
+WORKS = {
+    "quadrature": ("Exchangeable groups by quadrature", quadrature, 2000),
+    "multilevel": ("Crossed effects by NUTS", multilevel, 100),
+    "chain": ("The chain by quadrature", calibration_chain.independent, 2000),
+    "correlated": ("The chain with shared noise, by NUTS", calibration_chain.correlated, 50),
+}
+
+
 def calibrate(arguments: list[str]) -> None:
-    """Run ``quadrature`` (2,000 repetitions), ``multilevel`` (100), or both; a number after the name is that of repetitions."""
-    chosen = arguments[:1] or ["quadrature", "multilevel"]
-    for name in chosen:
-        title, one, size = {"quadrature": ("Exchangeable groups by quadrature", quadrature, 2000),
-                            "multilevel": ("Crossed effects by NUTS", multilevel, 100)}[name]  # fmt: skip
+    """Run one of ``WORKS`` or ``plan``, or all; a number after the name is that of repetitions."""
+    for name in arguments[:1] or [*WORKS, "plan"]:
+        if name == "plan":
+            plans(int(arguments[1]) if len(arguments) > 1 else 500)
+            continue
+        title, one, size = WORKS[name]
         run(name, title, one, int(arguments[1]) if len(arguments) > 1 else size)
 
 
