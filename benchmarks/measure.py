@@ -64,9 +64,9 @@ def report(timing: Timing) -> None:
     print(json.dumps(asdict(timing)), flush=True)
 
 
-def in_child(module: str, *arguments: str) -> Timing:
+def in_child(module: str, *arguments: str, python: str = sys.executable) -> Timing:
     """Run ``python -m module arguments`` and read the timing that it reports."""
-    command = [sys.executable, "-m", module, *arguments]
+    command = [python, "-m", module, *arguments]
     done = subprocess.run(command, env=os.environ | ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True)
     return Timing(**json.loads(done.stdout.splitlines()[-1]))
 
