@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnelstats.data.stages import StageHazards
+from funnelstats.decisions.bottleneck import bottleneck, fastest_decile
 from funnelstats.distributions.piecewise import exits_between
-from funnelstats.models.ages import AgeTable
+from funnelstats.errors import DataError
+from funnelstats.models.ages import AgeTable, unit_of
 from funnelstats.models.bands import MOST_BANDS, Bands
 from funnelstats.models.exits import CompetingExits
+from funnelstats.models.stays import mean_time, over_groups
 from funnelstats.models.timing import incidence_curves
 
 CHANCE = st.floats(0, 1)
@@ -113,3 +116,41 @@ def test_bands_hold_enough_exits_and_lose_none(least):
     again = np.zeros(len(bands.stage), dtype=int)
     np.add.at(again, cells, table.at_risk[0])
     np.testing.assert_array_equal(again, bands.at_risk[0])
+
+
+def test_mean_time_is_the_area_under_those_still_there():
+    data = hazards(200_000, ages=6)
+    fit = CompetingExits(min_exits=1).fit(data, seed=1)
+    curves = incidence_curves(data)
+    for stage in ("Lead", "Demo"):
+        still = curves.query("stage == @stage and state == 'open'").set_index("time")["share"]
+        found = mean_time(fit, within=6).sel(stage=stage)
+        assert found.point == pytest.approx(1 + still.loc[1:5].sum(), abs=2e-3)
+        assert found.unit == unit_of(data)
+        assert mean_time(fit, within=1).sel(stage=stage).point == 1
+    with pytest.raises(DataError, match="within: expected at least 1, found 0"):
+        mean_time(fit, within=0)
+
+
+def test_the_slow_stage_is_the_bottleneck_in_time():
+    """Owners 0 to 4 leave each stage with chances 0.1 to 0.5 in Lead and all with 0.4 in Demo: only Lead can be sped up."""
+    rows = []
+    for owner in range(5):
+        for stage, chance in (("Lead", 0.1 + 0.1 * owner), ("Demo", 0.4)):
+            inside = 600 * (owner + 1)
+            for age in range(12):
+                gone = round(inside * chance)
+                last = inside - gone if age == 11 else 0
+                rows.append((f"o{owner}", stage, age, inside, gone // 2, gone - gone // 2, last))
+                inside -= gone
+    frame = pd.DataFrame(rows, columns=["owner", "stage", "age", "at_risk", "advanced", "lost", "censored"])
+    data = StageHazards(frame=frame, stages=("Lead", "Demo", "Won"), by=("owner",))
+    fit = CompetingExits(group="owner").fit(data, seed=1, draws=100, tune=200, chains=2)
+    times = mean_time(fit, within=12)
+    assert times.sel(owner="o4").sel(stage="Lead").point == pytest.approx(sum(0.5**k for k in range(12)), rel=0.05)
+    team = over_groups(fit, times)
+    by_hand = np.average(times.draws.mean(("chain", "draw")).sel(stage="Lead"), weights=[1, 2, 3, 4, 5])
+    assert team.sel(stage="Lead").point == pytest.approx(by_hand)
+    answer = bottleneck(fit.predict(), criterion="time", time=team, benchmark=fastest_decile(times, group="owner"))
+    assert answer.verdict == "Lead"
+    assert answer.gain.unit == unit_of(data)

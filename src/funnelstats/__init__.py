@@ -51,6 +51,8 @@ _PUBLIC = {
     "compare_times": "models.timing",
     "time_to_stage": "models.arrival",
     "CompetingExits": "models.exits",
+    "mean_time": "models.stays",
+    "over_groups": "models.stays",
     "Affine": "models.affine",
     "Chain": "models.chain",
     "effect_table": "models.chain_effects",
@@ -63,6 +65,7 @@ _PUBLIC = {
     # decisions
     "bottleneck": "decisions.bottleneck",
     "best_decile": "decisions.bottleneck",
+    "fastest_decile": "decisions.bottleneck",
     "value_of_fixing": "decisions.fixing",
     "mean_amount": "decisions.fixing",
     "mix_and_rate": "decisions.mix",

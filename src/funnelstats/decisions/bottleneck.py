@@ -95,7 +95,8 @@ def bottleneck(
     min_gain : float
         Gains up to this are not worth fixing, in the unit of the gain.
     time : Estimate, dims (..., stage)
-        For ``"time"``: mean or median time in each stage.
+        For ``"time"``: mean time in each stage, such as ``over_groups(fit, times)`` with ``times = mean_time(fit, within=60)`` of
+        ``CompetingExits(group="owner")``, and ``fastest_decile(times, group="owner")`` as the benchmark.
     value : Estimate
         For ``"money"``: money that the present funnel brings, such as ``entrants * overall * amount``.
     name : str
@@ -176,6 +177,24 @@ def best_decile(rates: Estimate, *, group: str) -> Estimate:
     """
     draws = rates.draws.quantile(0.9, dim=group).drop_vars("quantile")
     return Estimate(draws=draws, unit=rates.unit, description=f"best decile over {group} of {rates.description}")
+
+
+def fastest_decile(times: Estimate, *, group: str) -> Estimate:
+    """Time that the fastest tenth of a group needs at each stage: the 10th percentile over its members, draw by draw.
+
+    Parameters
+    ----------
+    times : Estimate, dims (chain, draw, group, stage)
+        Partially pooled times of each member, as of ``mean_time(fit, within=60)`` of ``CompetingExits(group=...)``.
+    group : str
+        Dimension of the members.
+
+    Returns
+    -------
+    Estimate, dims (chain, draw, stage)
+    """
+    draws = times.draws.quantile(0.1, dim=group).drop_vars("quantile")
+    return Estimate(draws=draws, unit=times.unit, description=f"fastest decile over {group} of {times.description}")
 
 
 def _resolved(
