@@ -137,13 +137,17 @@ def value_tiers(
         bounds, said = np.repeat(at[None], 2, axis=0), "least values given"
     elif known:
         at = np.array([_least(mean, count, edge) for edge in edges[:-1]])
-        reached, bounds, said = _beyond(known, at), np.repeat(at[None], 2, axis=0), "shares of customers, cut-offs taken as known"
+        reached, bounds, said = (
+            _beyond(known, at),
+            np.repeat(at[None], 2, axis=0),
+            "shares of customers (cut-offs taken as known)",
+        )
     else:
         reached, cuts = _ranked(draws, count, edges[:-1])
         at, bounds, said = (
             cuts.mean(axis=0),
             np.stack(interval.of(cuts, axis=0)),
-            f"shares of customers, {interval} of the cut-offs",
+            f"shares of customers (cut-offs with their {interval})",
         )
     p = np.diff(np.column_stack([np.zeros(len(mean)), reached, np.ones(len(mean))]), axis=1).clip(0, 1)
     price = None if cost is None else p @ cost.loc[tiers, tiers].to_numpy(dtype=float).T
