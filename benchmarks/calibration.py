@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from benchmarks import calibration_chain, document
+from benchmarks import calibration_chain, calibration_customers, document
 from benchmarks.document import markdown_table, write_section
 from benchmarks.measure import machine
 from funnelstats.data.stages import StageCounts
@@ -113,6 +113,19 @@ def plans(worlds: int) -> None:
     publish("plan", "Budgets that were planned", f"{text} {machine('scipy')}\n\n{table}")
 
 
+def customers(repetitions: int) -> None:
+    """Fit each model of customers to histories drawn from it, by maximum likelihood and by the corrected normal."""
+    rows = []
+    for method, size in (("mle", repetitions), ("laplace", repetitions // 2)):
+        for model in calibration_customers.MODELS:
+            rows += [[row[0], method, f"{size:,}", *row[1:]] for row in calibration_customers.judged(model, size, method)]
+    table = markdown_table(["model", "method", "repetitions", "parameter", "median distance, in standard errors", "coverage of 90 %",
+                            "diagnosis not PASS"], rows)  # fmt: skip
+    print(table)
+    publish("customers", "Models of customers, fitted again", f"{' '.join((calibration_customers.__doc__ or '').split())} "
+            f"Truths are draws of the maximum-likelihood fit; the corrected normal has its default priors. {machine('scipy')}\n\n{table}")  # fmt: skip
+
+
 def publish(name: str, title: str, body: str) -> None:
     """Write a section of docs/calibration.md."""
     document.PAGE, document.HEAD = document.PAGE.with_name("calibration.md"), HEAD
@@ -129,13 +142,16 @@ WORKS = {
 
 
 def calibrate(arguments: list[str]) -> None:
-    """Run one of ``WORKS`` or ``plan``, or all; a number after the name is that of repetitions."""
-    for name in arguments[:1] or [*WORKS, "plan"]:
+    """Run one of ``WORKS``, ``plan`` or ``customers``, or all; a number after the name is that of repetitions."""
+    for name in arguments[:1] or [*WORKS, "plan", "customers"]:
+        size = int(arguments[1]) if len(arguments) > 1 else 0
         if name == "plan":
-            plans(int(arguments[1]) if len(arguments) > 1 else 500)
-            continue
-        title, one, size = WORKS[name]
-        run(name, title, one, int(arguments[1]) if len(arguments) > 1 else size)
+            plans(size or 500)
+        elif name == "customers":
+            customers(size or 200)
+        else:
+            title, one, usual = WORKS[name]
+            run(name, title, one, size or usual)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def mean_time(fit: CompetingExitsFit, *, within: int) -> Estimate:
     still = None
     for ages in np.array_split(np.arange(1, within), -(-within // _AT_ONCE)):
         if len(ages):
-            part = fit.incidence(ages).draws.sel(cause="open").sum("age")
+            part = fit.incidence(ages.tolist()).draws.sel(cause="open").sum("age")
             still = part if still is None else still + part
     if still is None:
         still = 0.0 * fit.incidence([1]).draws.sel(cause="open").sum("age")
