@@ -20,7 +20,7 @@ from funnelstats.errors import DataError, DefinitionWarning, Problem
 from funnelstats.models.affine import Affine
 from funnelstats.models.chain import Chain
 from funnelstats.models.chain_formula import formula
-from funnelstats.models.chain_support import Support
+from funnelstats.models.chain_support import Support, amount
 
 #: Levels of marketing that chapter 5 predicts at.
 TESTED = (35, 40, 45, 50)
@@ -57,7 +57,7 @@ class WorkedExample:
         return formula(Chain().paths(), {name: float(value) for name, value in self.coefficients.items()})
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{name} = {float(value):g} {self.units[name]}" for name, value in self.variables.items())
+        parts = ", ".join(f"{name} = {amount(float(value), self.units[name])}" for name, value in self.variables.items())
         return f"{parts}; {self.formula()}"
 
 

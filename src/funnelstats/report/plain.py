@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import pandas as pd
@@ -33,7 +34,13 @@ class Plain:
         return self._text().to_string(index=self._index)
 
     def _repr_html_(self) -> str:
-        return self._text().to_html(index=self._index)
+        text = self._text()
+        words = [place for place, name in enumerate(text) if _is_words(text[name])]
+        rules: list[Any] = [{"selector": f".col{place}", "props": "text-align: left"} for place in words]
+        styler = text.style.set_table_styles(rules).set_table_attributes('class="dataframe"')
+        styler = styler if self._index else styler.hide(axis="index")
+        name = sha256(repr(self).encode()).hexdigest()[:8]  # the same table is the same bytes
+        return str(styler.format(escape="html").to_html(table_uuid=name, cell_ids=False))
 
 
 def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[str, str]] | None = None) -> Plain:
@@ -67,6 +74,12 @@ def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[st
     if len(kinds) == 1:
         shown = shown.drop(columns="interval").rename(columns={name: f"{name} ({kinds[0]})" for name in bounds or {}})
     return Plain(shown, digits)
+
+
+def _is_words(column: pd.Series) -> bool:
+    """Whether a column holds words rather than numbers, which are read from the right."""
+    said = column[column != "–"]
+    return bool(len(said)) and not said.str.match(r"[-+−]?\d").any()
 
 
 def cell(value: Any, digits: int) -> str:
