@@ -28,7 +28,7 @@ TEN = {
     "At Risk": ("12", "2345", "45"), "Need Attention": ("123", "345", "345"), "About To Sleep": ("23", "123", "1234"),
     "Lost": ("1", "12345", "12345"),
 }  # fmt: skip
-#: Scores by quartile, one by one: the default of ``rfm_segments`` in pymc-marketing 0.15, clv/utils.py.
+#: Scores by quartile, one by one: the default of ``rfm_segments`` in pymc-marketing, clv/utils.py.
 FIVE = {
     "Premium Customer": "334 443 444 344 434 433 343 333",
     "Repeat Customer": "244 234 232 332 143 233 243",

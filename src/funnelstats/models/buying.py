@@ -89,7 +89,7 @@ class BuyingFit[M](Fit[M, Customers]):
         spans = np.atleast_1d(np.asarray(horizon, dtype=float))
         for span in spans:
             self.check_horizon(float(span))
-        values = self.new_once(spans, self._flat()).reshape(self.record.chains, self.record.draws, len(spans))
+        values = self.new_once(spans, self.flat()).reshape(self.record.chains, self.record.draws, len(spans))
         draws = xr.DataArray(values, dims=("chain", "draw", "horizon"), coords={"horizon": spans})
         words = f"expected repeat purchases of a newcomer within the horizon ({self.data.unit}s)"
         return Estimate(
@@ -100,7 +100,7 @@ class BuyingFit[M](Fit[M, Customers]):
         """Probability of 0, 1, ..., ``most`` repeat purchases of a newcomer within ``horizon``, dims (chain, draw, count)."""
         self.check_horizon(horizon)
         count = np.arange(most + 1)
-        values = self.counts_once(count, horizon, None, self._flat())
+        values = self.counts_once(count, horizon, None, self.flat())
         draws = xr.DataArray(values.reshape(self.record.chains, self.record.draws, -1), dims=("chain", "draw", "count"),
                              coords={"count": count})  # fmt: skip
         return Estimate(draws=draws, description=f"probability of this many repeat purchases in {horizon:g} {self.data.unit}s")
@@ -108,7 +108,7 @@ class BuyingFit[M](Fit[M, Customers]):
     def predict(self, new: Sequence[float] | None = None) -> Estimate:
         """Expected repeat purchases up to each distinct age T of the data, or to the ages ``new``; dims (chain, draw, age)."""
         ages = np.unique(self.data.T) if new is None else np.asarray(new, dtype=float)
-        values = self.new_once(ages, self._flat()).reshape(self.record.chains, self.record.draws, len(ages))
+        values = self.new_once(ages, self.flat()).reshape(self.record.chains, self.record.draws, len(ages))
         draws = xr.DataArray(values, dims=("chain", "draw", "age"), coords={"age": ages})
         return Estimate(draws=draws, description=f"expected repeat purchases up to an age ({self.data.unit}s)", unit="purchase")
 
@@ -128,7 +128,7 @@ class BuyingFit[M](Fit[M, Customers]):
         for name in ("probability_alive", "expected_purchases"):
             for part in ("", "_lower", "_upper"):
                 columns[name + part] = np.empty(len(h))
-        for at, piece, values in pieces(h, self._flat(SUMMARY_DRAWS)):
+        for at, piece, values in pieces(h, self.flat(SUMMARY_DRAWS)):
             alive = self.alive_once(piece, values)
             for name, found in (
                 ("probability_alive", alive),
@@ -162,7 +162,7 @@ class BuyingFit[M](Fit[M, Customers]):
             found = f"expected a length of time in {self.data.unit}s, found {horizon!r}"
             raise DataError("the horizon", [Problem("horizon", found)])
 
-    def _flat(self, most: int | None = None) -> dict[str, np.ndarray]:
+    def flat(self, most: int | None = None) -> dict[str, np.ndarray]:
         """Draws of the parameters, shape (k, 1), at most ``most`` of them, evenly taken from every chain."""
         posterior = self.tree["posterior"].to_dataset()
         keep = places(self.record.draws, None if most is None else max(1, most // self.record.chains))
@@ -187,7 +187,7 @@ class BuyingFit[M](Fit[M, Customers]):
         self, customers: Any, quantity: Callable[[Histories, dict[str, np.ndarray]], np.ndarray], words: str, unit: str
     ) -> Estimate:  # fmt: skip
         data = self._customers(customers)
-        values = self._flat(DRAWS)
+        values = self.flat(DRAWS)
         size = len(next(iter(values.values())))
         if size * len(data.frequency) > HELD:
             found = f"{len(data.frequency):,} customers x {size:,} draws do not fit memory"

@@ -149,6 +149,10 @@ class SpendFit(Fit[GammaGamma, Customers]):
                              coords={"customer": data.names})  # fmt: skip
         return Estimate(draws=draws, description="expected value of a future purchase", unit=self.unit)
 
+    def expected_once(self, at: Any, values: dict[str, np.ndarray]) -> np.ndarray:
+        """Expected value of a future purchase of the customers at these places; parameters of shape (k, 1) give shape (k, n)."""
+        return np.asarray(gammagamma.expected_spend(self.data.frequency[at], self.data.monetary_value[at], **values))
+
     def population_mean(self) -> Estimate:
         """Mean value of a purchase over all customers, p v / (q - 1)."""
         posterior = self.tree["posterior"].to_dataset()

@@ -1,0 +1,226 @@
+"""What is each customer still worth? Purchases to come, times what each brings, discounted to the end of observation.
+
+The value is the sum over periods k of ``margin * spend * (E[X(t_k)] - E[X(t_{k-1})]) / (1 + d)^k``: *increments* of the expected purchases,
+paid at the end of each period.  Lengths are converted from the period's unit to that of the data, and a discount rate has a period.
+Purchases and spending are independent given the parameters (Fader, Hardie & Lee 2005, J. Marketing Research 42:415-430).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from funnelstats.data.customers import Customers
+from funnelstats.distributions.histories import Histories
+from funnelstats.errors import DataError, Problem
+from funnelstats.estimate import SAMPLE_DIMS, Estimate
+from funnelstats.interval import DEFAULT, Interval
+from funnelstats.models.buying import DRAWS, PIECE, SUMMARY_DRAWS, BuyingFit
+from funnelstats.models.spend import SpendFit
+from funnelstats.window import DAYS_PER, Unit
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class LifetimeValue:
+    """Value of the purchases to come.
+
+    Attributes
+    ----------
+    purchases, spend : fits
+    horizon : int
+        Periods ahead.
+    margin : float
+        Share of a purchase's value that counts.
+    discount_rate : float
+        For each period, paid at its end.
+    period : str
+        Unit of the horizon and of the rate.
+    """
+
+    purchases: BuyingFit[Any]
+    spend: SpendFit
+    horizon: int
+    margin: float
+    discount_rate: float
+    period: Unit
+
+    @property
+    def unit(self) -> str:
+        """Money."""
+        return self.spend.data.currency or "money"
+
+    @property
+    def words(self) -> str:
+        """The estimand without its subject."""
+        kept = "" if self.margin == 1 else f", {self.margin:.0%} of it kept"
+        return (f"value of purchases expected in the next {self.horizon} {self.period}s{kept}, discounted at {self.discount_rate:g} per "
+                f"{self.period} to {self._now}")  # fmt: skip
+
+    @property
+    def _now(self) -> str:
+        window = self.purchases.data.window
+        return f"{window.as_of.date()}" if window is not None else "the end of observation"
+
+    # -- results -------------------------------------------------------------------------------------------------
+    def table(self, *, interval: Interval = DEFAULT) -> pd.DataFrame:
+        """One row per customer, made in pieces: any number of customers fits.
+
+        Returns
+        -------
+        DataFrame
+            Index: the customer. Columns ``mean``, ``sd``, ``lower``, ``upper``, ``weight``, ``unit``, ``interval``.
+        """
+        data = self.purchases.data
+        out = np.empty((4, len(data.frequency)))
+        for at, found in self._pieces():
+            out[0, at], out[1, at] = found.mean(axis=0), found.std(axis=0, ddof=1)
+            out[2, at], out[3, at] = interval.of(found, axis=0)
+        frame = pd.DataFrame(
+            dict(zip(("mean", "sd", "lower", "upper"), out, strict=True)), index=pd.Index(data.names, name="customer")
+        )
+        return frame.assign(weight=data.weight, unit=self.unit, interval=str(interval))
+
+    def total(self) -> Estimate:
+        """Value of all customers together."""
+        weight, total = self.purchases.data.weight, None
+        for at, found in self._pieces():
+            part = found @ weight[at]
+            total = part if total is None else total + part
+        return self._estimate(np.asarray(total), (), f"{self.words}; all {self.purchases.data.n:,} customers")
+
+    def draws(self, customers: Any) -> Estimate:
+        """Joint draws of some customers, by name, dims (chain, draw, customer)."""
+        data = self.purchases.data
+        names = [customers] if isinstance(customers, str) else [str(name) for name in customers]
+        place = {name: at for at, name in enumerate(data.names)}
+        unknown = [name for name in names if name not in place]
+        if unknown:
+            raise DataError("the customers", [Problem("customers", f"expected names of the data, found {unknown[:5]}")])
+        keep = np.array([place[name] for name in names])
+        chosen, values = Histories.of(data.frequency[keep], data.recency[keep], data.T[keep]), self.purchases.flat(DRAWS)
+        bought, pair = self._discounted(chosen, values)
+        rows = self.purchases.alive_once(chosen, values) * bought[:, pair]
+        spent = self.margin * self.spend.expected_once(keep, self.spend.flat(DRAWS))
+        return self._estimate(rows[:, chosen.row] * spent, ("customer",), self.words, customer=names)
+
+    def newcomer(self) -> Estimate:
+        """Value of one customer who makes a first purchase today: that purchase and the repeat purchases expected."""
+        values, ends = self.purchases.flat(DRAWS), self._ends()
+        bought = np.diff(self.purchases.new_once(ends, values), axis=1, prepend=0.0) @ self._factors()
+        mean = self.spend.population_mean().draws.values.reshape(-1, 1)
+        spent = mean[np.linspace(0, len(mean) - 1, len(bought)).round().astype(int), 0]
+        words = f"value of one new customer: the first purchase and those expected within {self.horizon} {self.period}s"
+        return self._estimate(self.margin * spent * (1 + bought), (), words)
+
+    def __repr__(self) -> str:
+        return f"<LifetimeValue of {self.purchases.data.n:,} customers: {self.words}>"
+
+    # -- how -----------------------------------------------------------------------------------------------------
+    def _ends(self) -> np.ndarray:
+        """Ends of the periods in the data's unit of time."""
+        return np.arange(1, self.horizon + 1) * DAYS_PER[self.period] / DAYS_PER[self.purchases.data.unit]
+
+    def _factors(self) -> np.ndarray:
+        return np.asarray((1 + self.discount_rate) ** -np.arange(1.0, self.horizon + 1))
+
+    def _discounted(self, h: Histories, values: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Discounted purchases of a customer still alive, shape (k, n_pairs), and which pair each row of ``h`` has.
+
+        While alive, what is to come depends on frequency and age alone, and there are far fewer such pairs than histories.
+        """
+        pairs, pair = np.unique(np.column_stack([h.x, h.T]), axis=0, return_inverse=True)
+        distinct = Histories.of(pairs[:, 0], np.where(pairs[:, 0] > 0, pairs[:, 1], 0.0), pairs[:, 1])
+        total, before = np.zeros(()), np.zeros(())
+        for end, factor in zip(self._ends(), self._factors(), strict=True):
+            now = self.purchases.bought_once(distinct, float(end), values)
+            total, before = total + factor * (now - before), now
+        return total[:, distinct.row], pair.ravel()
+
+    def _pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Places of some customers, and their values, shape (k, n); those of equal histories are neighbours."""
+        h, values, spend = self.purchases.data.histories(), self.purchases.flat(SUMMARY_DRAWS), self.spend.flat(SUMMARY_DRAWS)
+        bought, pair = self._discounted(h, values)
+        order = np.argsort(h.row, kind="stable")
+        size = max(1, PIECE // len(bought))
+        for start in range(0, len(order), size):
+            at = order[start : start + size]
+            rows = slice(h.row[at[0]], h.row[at[-1]] + 1)
+            alive = self.purchases.alive_once(h.part(rows), values) * bought[:, pair[rows]]
+            yield at, alive[:, h.row[at] - rows.start] * (self.margin * self.spend.expected_once(at, spend))
+
+    def _estimate(self, values: np.ndarray, dims: tuple[str, ...], words: str, **coords: Any) -> Estimate:
+        shape = (self.purchases.record.chains, -1, *values.shape[1:])
+        return Estimate(
+            draws=xr.DataArray(values.reshape(shape), dims=(*SAMPLE_DIMS, *dims), coords=coords),
+            unit=self.unit,
+            description=words,
+        )
+
+
+def lifetime_value(
+    purchases: BuyingFit[Any], spend: SpendFit, *, horizon: int, discount_rate: float, period: Unit, margin: float = 1.0
+) -> LifetimeValue:
+    """Value the purchases that customers are expected to make.
+
+    Parameters
+    ----------
+    purchases : fit of BgNbd, MbgNbd, ParetoNbd or BgBb
+    spend : fit of GammaGamma
+        Of the same customers, with as many draws.
+    horizon : int
+        Periods ahead.
+    discount_rate : float
+        For each ``period``; 0 for none. A yearly rate ``y`` is ``(1 + y) ** (1 / 12) - 1`` a month.
+    period : {"day", "week", "month", "year"}
+        Unit of the horizon and of the rate, whatever the unit of the data.
+    margin : float
+        Share of a purchase's value that counts; 1 is revenue.
+
+    Returns
+    -------
+    LifetimeValue
+
+    Raises
+    ------
+    DataError
+        A horizon that is not a whole number of periods, a rate or margin that is none, fits of different customers.
+
+    Examples
+    --------
+    >>> from funnelstats.data.transactions import Transactions
+    >>> from funnelstats.models.purchases import BgNbd
+    >>> from funnelstats.models.spend import GammaGamma
+    >>> data = Transactions.of("bundled:cdnow").customers(unit="week", as_of="1997-09-30")
+    >>> fits = [model.fit(data, seed=1, method="mle", draws=100) for model in (BgNbd(), GammaGamma())]
+    >>> worth = lifetime_value(*fits, horizon=12, period="month", discount_rate=0.01)
+    >>> worth.total().unit, bool(40_000 < worth.total().point < 120_000)
+    ('USD', True)
+    """
+    one, other = purchases.data, spend.data
+    checks: list[tuple[str, bool, str]] = [
+        ("horizon", float(horizon).is_integer() and horizon >= 1, f"expected a whole number of {period}s, 1 or more, found {horizon!r}"),
+        ("discount_rate", bool(np.isfinite(discount_rate)) and discount_rate >= 0, f"expected 0 or more for each {period}, found {discount_rate!r}"),
+        ("margin", bool(np.isfinite(margin)) and margin > 0, f"expected a positive share, found {margin!r}"),
+        ("period", period in DAYS_PER, f"expected one of {', '.join(DAYS_PER)}, found {period!r}"),
+        ("spend", _same(one, other), f"expected the customers of the purchases ({one.n:,}, in {one.unit}s), found others ({other.n:,}, in {other.unit}s)"),
+        ("draws", (purchases.record.chains, purchases.record.draws) == (spend.record.chains, spend.record.draws),
+         f"expected as many draws of both, found {purchases.record.chains} x {purchases.record.draws} and {spend.record.chains} x {spend.record.draws}"),
+    ]  # fmt: skip
+    problems = [Problem(name, found) for name, good, found in checks if not good]
+    if problems:
+        raise DataError("the lifetime value", problems)
+    return LifetimeValue(
+        purchases=purchases,
+        spend=spend,
+        horizon=int(horizon),
+        margin=float(margin),
+        discount_rate=float(discount_rate),
+        period=period,
+    )
+
+
+def _same(one: Customers, other: Customers) -> bool:
+    return one.unit == other.unit and np.array_equal(one.frequency, other.frequency) and np.array_equal(one.weight, other.weight)

@@ -1,0 +1,152 @@
+"""What must hold of lifetime value: increments discounted, units that do not matter, parts that add up, and named refusals."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from funnelstats.data.customers import Customers
+from funnelstats.data.transactions import Transactions
+from funnelstats.decisions.lead_value import lead_value
+from funnelstats.decisions.lifetime_value import lifetime_value
+from funnelstats.distributions import paretonbd
+from funnelstats.errors import DataError
+from funnelstats.estimate import Estimate
+from funnelstats.models.purchases import BgNbd, ParetoNbd
+from funnelstats.models.spend import GammaGamma
+
+
+@pytest.fixture(scope="module")
+def cdnow():
+    data = Transactions.of("bundled:cdnow").customers(unit="week", as_of="1997-09-30")
+    return [model.fit(data, seed=1, method="mle", draws=60, chains=2) for model in (BgNbd(), GammaGamma())]
+
+
+def at(fit, **values):
+    """Give the fit with every draw at these values."""
+    tree = fit.tree.copy(deep=True)
+    for name, value in values.items():
+        tree["posterior"][name][:] = value
+    return replace(fit, tree=tree)
+
+
+@pytest.fixture(scope="module")
+def published(cdnow):
+    """CDNOW at the maximum: Fader, Hardie & Lee (2005), and Gamma-Gamma of note 025."""
+    data = Customers.of([2, 0, 3], [30.43, 0.0, 20.0], 38.86, unit="week", monetary_value=[22.35, 0, 30.0], currency="USD",
+                        label=["0001", "none", "more"])  # fmt: skip
+    fits = [model.fit(data, seed=1, method="prior", draws=5, chains=2) for model in (BgNbd(), GammaGamma())]
+    return (at(fits[0], r=0.242595, alpha=4.413602, a=0.792922, b=2.425907), at(fits[1], p=6.2488, q=3.7446, v=15.4477))
+
+
+def test_the_unit_trap_of_the_peer(published):
+    """lifetimes' quickstart has 140.10 for this customer, having read weeks as days (issue 180); in 30-day months it is 35.8709."""
+    bought, spent = published
+    total = [bought.expected_purchases(horizon=30 * k / 7).point.values[0] for k in range(13)]
+    by_hand = sum((total[k] - total[k - 1]) / 1.01**k for k in range(1, 13)) * spent.expected_spend().point.values[0]
+    assert by_hand == pytest.approx(35.8709, rel=3e-4)
+    worth = lifetime_value(*published, horizon=12, period="month", discount_rate=0.01)
+    assert worth.draws("0001").point.item() == pytest.approx(36.2783, rel=1e-3)  # months of 365 / 12 days; ours are 0.07 % longer
+    assert worth.table().loc["0001", "mean"] == pytest.approx(worth.draws("0001").point.item(), rel=1e-12)
+
+
+def test_discounting_by_hand(published):
+    worth = lifetime_value(*published, horizon=3, period="month", discount_rate=0.02, margin=0.4)
+    month = 365.2425 / 12 / 7
+    bought = [published[0].expected_purchases(horizon=k * month).point.values[0] for k in range(4)]
+    spend = published[1].expected_spend().point.values[0]
+    by_hand = sum(0.4 * spend * (bought[k] - bought[k - 1]) / 1.02**k for k in (1, 2, 3))
+    assert worth.draws("0001").point.item() == pytest.approx(by_hand, rel=1e-10)
+
+
+def test_short_periods_and_a_long_horizon_are_the_closed_form():
+    """Pareto/NBD parameters and DERT 1.86418332807 of FHL 2005 (JMR), continuous compounding at 0.0027 a week."""
+    values = {"r": 0.5629966, "alpha": 12.559037, "s": 0.4081095, "beta": 10.5148048}
+    data = Customers.of([7, 2], [35.0, 3.0], 77.86, unit="week", monetary_value=[10.0, 9.0], currency="USD", label=["one", "two"])
+    bought = at(ParetoNbd().fit(data, seed=1, method="prior", draws=1, chains=1), **values)
+    spent = at(GammaGamma().fit(data, seed=1, method="prior", draws=1, chains=1), p=6.25, q=3.74, v=15.44)
+    worth = lifetime_value(bought, spent, horizon=3000, period="week", discount_rate=float(np.expm1(0.0027)))
+    ratio = worth.draws("one").point.item() / spent.expected_spend().point.values[0]
+    # paying at the end of each week rather than at once costs about half a week's discount
+    assert ratio == pytest.approx(1.86418332807, rel=3e-3)
+
+    def rate(t):
+        ends = (paretonbd.expected_purchases(t + side, 7, 35.0, 77.86, **values) for side in (1e-3, -1e-3))
+        return float(np.squeeze(next(ends) - next(ends))) / 2e-3
+
+    at_once = quad(lambda t: rate(t) * np.exp(-0.0027 * t), 0.01, 3000, limit=200)[0]
+    assert ratio == pytest.approx(at_once * np.exp(-0.0027 / 2), rel=1e-3)
+
+
+def test_weeks_or_days_are_worth_the_same(published):
+    bought, spent = published
+    days = bought.data.in_unit("day")
+    in_days = at(replace(bought, data=days), alpha=4.413602 * 7)
+    other = replace(spent, data=spent.data.in_unit("day"))
+    one, two = (
+        lifetime_value(*pair, horizon=12, period="month", discount_rate=0.01).table()["mean"]
+        for pair in (published, (in_days, other))
+    )
+    np.testing.assert_allclose(one, two, rtol=1e-6)
+
+
+def test_parts_add_up(cdnow):
+    worth = lifetime_value(*cdnow, horizon=12, period="month", discount_rate=0.01)
+    table = worth.table()
+    total = worth.total()
+    assert total.point == pytest.approx((table["mean"] * table["weight"]).sum(), rel=1e-10)
+    assert (table["lower"] < table["mean"]).all()
+    some = worth.draws(["0001", "0002"])
+    np.testing.assert_allclose(some.point, table.loc[["0001", "0002"], "mean"], rtol=1e-12)
+    np.testing.assert_allclose(some.sd, table.loc[["0001", "0002"], "sd"], rtol=1e-6)
+    twice = lifetime_value(*cdnow, horizon=12, period="month", discount_rate=0.01, margin=0.5).total()
+    assert twice.point == pytest.approx(total.point / 2)
+    later = lifetime_value(*cdnow, horizon=13, period="month", discount_rate=0.01).table()["mean"]
+    assert (later > table["mean"]).all()
+
+
+def test_a_newcomer_buys_once_and_then_as_expected(cdnow):
+    worth = lifetime_value(*cdnow, horizon=1, period="year", discount_rate=0.0)
+    bought, spent = cdnow
+    again = bought.expected_purchases_new(horizon=365.2425 / 7).draws.values.ravel()
+    mean = spent.population_mean().draws.values.ravel()
+    assert worth.newcomer().point == pytest.approx(np.mean(mean * (1 + again)), rel=1e-9)
+
+
+def test_value_per_lead_and_its_cost():
+    rng = np.random.default_rng(1)
+    rate = Estimate.of(rng.beta([20, 60], [980, 940], (4000, 2)), description="won", coords={"channel": ["ads", "fair"]})
+    value = Estimate.of(rng.normal(5000, 200, 4000), description="value of a customer", unit="EUR")
+    found = lead_value(rate, value, cost={"ads": 40.0, "fair": 400.0})
+    assert found.loc["ads", "value_per_lead"] == pytest.approx(100, rel=0.02)
+    assert found.loc["ads", "ltv_to_cac"] == pytest.approx(2.5, rel=0.05)
+    assert found.loc["fair", "cost_per_win"] == pytest.approx(400 / 0.06, rel=0.05)
+    assert found.loc["ads", "p_pays"] > 0.99
+    assert found.loc["fair", "p_pays"] < 0.01
+    with pytest.raises(DataError, match=r"cost: expected one for each channel, found none for \['fair'\]"):
+        lead_value(rate, value, cost={"ads": 40.0})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"horizon": 0}, "horizon: expected a whole number of months, 1 or more, found 0"),
+        ({"horizon": 1.5}, "horizon: expected a whole number of months"),
+        ({"discount_rate": -0.1}, "discount_rate: expected 0 or more for each month"),
+        ({"margin": 0}, "margin: expected a positive share"),
+        ({"period": "quarter"}, "period: expected one of day, week, month, year, found 'quarter'"),
+    ],
+)
+def test_bad_requests_are_named(published, change, message):
+    with pytest.raises(DataError, match=message):
+        lifetime_value(*published, **{"horizon": 12, "period": "month", "discount_rate": 0.01} | change)
+
+
+def test_a_rate_has_a_period_and_both_fits_the_same_customers(published, cdnow):
+    with pytest.raises(TypeError, match="period"):
+        lifetime_value(*published, horizon=12, discount_rate=0.01)
+    with pytest.raises(
+        DataError, match=r"spend: expected the customers of the purchases \(3, in weeks\), found others \(2,357, in weeks\)"
+    ):
+        lifetime_value(published[0], cdnow[1], horizon=12, period="month", discount_rate=0.01)
