@@ -56,7 +56,7 @@ class LifetimeValue:
     def words(self) -> str:
         """The estimand without its subject."""
         kept = "" if self.margin == 1 else f", {self.margin:.0%} of it kept"
-        return (f"value of purchases expected in the next {self.horizon} {self.period}s{kept}, discounted at {self.discount_rate:g} per "
+        return (f"value of purchases expected in the next {self.horizon} {self.period}s{kept}, discounted at {self.discount_rate:.3g} per "
                 f"{self.period} to {self._now}")  # fmt: skip
 
     @property
