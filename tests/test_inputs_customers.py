@@ -133,3 +133,13 @@ def test_order_books_that_cannot_be_read():
     assert refused(lambda: orders.customers(as_of="2026-01-31", holdout="2026-01-31")) == [
         "holdout: expected a date after 2026-01-31, found 2026-01-31"
     ]
+
+
+def test_customers_numbered_or_named_are_the_same_customers():
+    rows = pd.DataFrame({"customer": [7, 7, 12], "at": ["2026-01-05", "2026-02-05", "2026-01-09"], "amount": [10.0, 20.0, 5.0]})
+    named = rows.assign(customer=rows["customer"].astype(str))
+    one, two = (Transactions.of(part).customers(unit="day", as_of="2026-03-01") for part in (rows, named))
+    assert list(one.names) == list(two.names) == ["12", "7"]
+    np.testing.assert_array_equal(one.frequency, two.frequency)
+    np.testing.assert_array_equal(one.recency, [0, 31])
+    assert str(one.window.start.date()) == "2026-01-05"

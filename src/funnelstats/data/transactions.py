@@ -37,7 +37,7 @@ class Transactions:
     Parameters
     ----------
     table : Table
-        Ibis table with the columns ``customer`` (text), ``at`` (timestamp) and ``amount`` (number, null where unknown).
+        Ibis table with the columns ``customer`` (text or whole number), ``at`` (timestamp) and ``amount`` (number, null where unknown).
     currency : str
         ISO code of the amounts.
     source : str
@@ -149,7 +149,7 @@ class Transactions:
         recency, age = (frame[name].to_numpy(dtype=float) / days for name in ("recency", "age"))
         return Customers(
             frequency=x, recency=recency, T=age, monetary_value=value, weight=np.ones(len(x), dtype=np.int64),
-            unit=unit, label=frame["customer"].to_numpy(dtype=object), window=replace(window, start=frame["first"].min()),
+            unit=unit, label=frame["customer"].to_numpy(dtype=object), window=replace(window, start=cut - pd.Timedelta(days=int(frame["age"].max()))),
             currency=self.currency, source=self.source, note=returns, **later,
         )  # fmt: skip
 
@@ -169,9 +169,9 @@ class Transactions:
             later_value=by_day["amount"].sum(where=~early).fill_null(0.0),
         )  # fmt: skip
         first = first.filter(first["days"] > 0)
-        first = first.mutate(recency=first["final"].delta(first["first"], unit="day"), age=edge.delta(first["first"], unit="day"))
-        frame = first.order_by("customer").execute()
-        frame["first"] = pd.to_datetime(frame["first"])
+        first = first.mutate(recency=first["final"].delta(first["first"], unit="day"), age=edge.delta(first["first"], unit="day"),
+                             customer=first["customer"].cast("string"))  # fmt: skip
+        frame = first.drop("first", "final").order_by("customer").execute()  # dates would cross as one object each
         count = int(back["n"])
         said = (
             f"{count:,} rows of a negative amount ({-back['total']:,.2f} {self.currency}".rstrip()
@@ -203,7 +203,8 @@ def _typed(
     money = Parsed(value=ibis.null("float64"))
     if places["amount"]:
         money = numbers(table, str(places["amount"]), decimal=decimal)
-    who = table[str(places["customer"])].cast("string").strip().nullif("")
+    key = table[str(places["customer"])]
+    who = key if key.type().is_integer() else key.cast("string").strip().nullif("")  # whole numbers group several times faster
     refused = examine(table, (*when.checks, *money.checks), entity=who)
     problems += [*when.problems, *money.problems, *(one.problem for one in refused)]
     if problems:

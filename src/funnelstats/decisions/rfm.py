@@ -159,7 +159,7 @@ def _of_transactions(data: Transactions, as_of: Any) -> tuple[np.ndarray, dict[s
         raise DataError(data.source, [Problem("as_of", "nobody bought by then", "check as_of, and the dates of the file")])
     columns = {name: frame[name].to_numpy() for name in ("recency", "frequency")}
     money = frame["monetary"].to_numpy(dtype=float)
-    return frame["customer"].to_numpy(), columns | {"monetary": money, "weight": np.ones(len(frame), dtype=int),
+    return frame["customer"].astype(str).to_numpy(), columns | {"monetary": money, "weight": np.ones(len(frame), dtype=int),
                                                     "counted": columns["frequency"]}  # fmt: skip
 
 
