@@ -11,7 +11,7 @@ from funnelstats.report.theme import ADVANCED, INK, LINES, LOST, OPEN, styled
 
 
 def plot_chapters() -> Chart:
-    """Draw revenue by marketing as chapter 4 and as chapter 5 have it, with the months of chapter 5.
+    """Draw revenue by marketing as chapter 4 and as chapter 5 have it, with the rows of chapter 5.
 
     Returns
     -------
@@ -33,14 +33,14 @@ def plot_chapters() -> Chart:
             axes.plot(
                 [0, *table["M"]], [0 if name == "chapter4" else 200, *table[name]], color=colour, ls=dash, lw=1.8, label=label
             )
-        axes.scatter(months["M"], months["R"], s=26, facecolor="white", edgecolor=INK, zorder=3, label="months of chapter 5")
+        axes.scatter(months["M"], months["R"], s=26, facecolor="white", edgecolor=INK, zorder=3, label="rows of chapter 5")
         axes.set(xlabel="M, 10k CNY", ylabel="R, 10k CNY", xlim=(0, None), ylim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=9.5)
         caption(figure, "Both lines are exact. They cross once, at M = 10.")
         last = table.iloc[-1]
         return Chart(figure, f"Revenue by marketing in the article. Chapter 4: a line through the origin, R = 40 M. Chapter 5: R = 200 + 20 M, on which "
-                             f"its five months lie. They cross at M = 10; at M = {last['M']:g} they say {last['chapter4']:g} and {last['chapter5']:g}.")  # fmt: skip
+                             f"its five rows lie. They cross at M = 10; at M = {last['M']:g} they say {last['chapter4']:g} and {last['chapter5']:g}.")  # fmt: skip
 
 
 def plot_training(training: Training) -> Chart:
@@ -74,7 +74,7 @@ def plot_training(training: Training) -> Chart:
         axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="mean squared error")
         _tidy(axes)
         figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=9.5)
-        caption(figure, "Least squares reaches zero at once: the five months lie on a line.")
+        caption(figure, "Least squares reaches zero at once: the five rows lie on a line.")
         end = table.iloc[-1]
         return Chart(figure, f"Loss of {len(training.table)} starts over {training.steps:,} steps of Adam. Half of them end at or below {end['half']:,.4g}, "
                              f"the best at {end['least']:,.4g}, the worst at {end['most']:,.4g}; least squares has zero.")  # fmt: skip
@@ -91,7 +91,7 @@ def loss_table(training: Training) -> pd.DataFrame:
 def _tidy(axes: Any) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    axes.set_ylim(bottom=0.01)
+    axes.set_ylim(bottom=0.001)
     for axis in (axes.xaxis, axes.yaxis):  # as plain numbers: the theme reads no mathematics, since names may hold a dollar sign
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
