@@ -29,7 +29,7 @@ HEAD = f"""# Calibration
 
 Every table is written by `make calibration` (or `python -m benchmarks.calibration NAME`), from seeds, in one run on one machine.
 
-{' '.join((__doc__ or '').split())}
+{" ".join((__doc__ or "").split())}
 """
 Ranks = dict[str, int]
 

@@ -24,7 +24,9 @@ def histories(customers: int, *, seed: int = 1) -> pd.DataFrame:
         last[alive] = now[alive]
         alive = alive[rng.random(alive.size) > leave[alive]]
     with np.errstate(divide="ignore"):
-        value = np.where(count > 0, rng.gamma(np.maximum(P * count, 1), V / rng.gamma(Q, 1, customers)) / np.maximum(count, 1), np.nan)
+        value = np.where(
+            count > 0, rng.gamma(np.maximum(P * count, 1), V / rng.gamma(Q, 1, customers)) / np.maximum(count, 1), np.nan
+        )
     return pd.DataFrame({"frequency": count, "recency": last, "T": span, "monetary_value": value})
 
 
