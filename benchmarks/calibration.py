@@ -126,6 +126,18 @@ def customers(repetitions: int) -> None:
             f"Truths are draws of the maximum-likelihood fit; the corrected normal has its default priors. {machine('scipy')}\n\n{table}")  # fmt: skip
 
 
+def nuts() -> None:
+    """Compare the corrected normal with NUTS on CDNOW."""
+    header = ["model", "parameter", "distance of means, in sd", "ratio of sd", "ESS of NUTS", "NUTS, s"]
+    table = markdown_table(header, calibration_customers.against_nuts())
+    print(table)
+    publish(
+        "nuts",
+        "NUTS beside the corrected normal",
+        f"{calibration_customers.against_nuts.__doc__} {machine('nutpie', 'scipy')}\n\n{table}",
+    )
+
+
 def publish(name: str, title: str, body: str) -> None:
     """Write a section of docs/calibration.md."""
     document.PAGE, document.HEAD = document.PAGE.with_name("calibration.md"), HEAD
@@ -142,13 +154,15 @@ WORKS = {
 
 
 def calibrate(arguments: list[str]) -> None:
-    """Run one of ``WORKS``, ``plan`` or ``customers``, or all; a number after the name is that of repetitions."""
-    for name in arguments[:1] or [*WORKS, "plan", "customers"]:
+    """Run one of ``WORKS``, ``plan``, ``customers`` or ``nuts``, or all; a number after the name is that of repetitions."""
+    for name in arguments[:1] or [*WORKS, "plan", "customers", "nuts"]:
         size = int(arguments[1]) if len(arguments) > 1 else 0
         if name == "plan":
             plans(size or 500)
         elif name == "customers":
             customers(size or 200)
+        elif name == "nuts":
+            nuts()
         else:
             title, one, usual = WORKS[name]
             run(name, title, one, size or usual)

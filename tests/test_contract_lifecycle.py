@@ -147,7 +147,7 @@ def test_weeks_and_days_give_the_same_posterior():
 
 
 def test_nuts_agrees_with_the_corrected_normal():
-    """Means within four Monte Carlo errors, spreads within a fifth; BG/NBD on CDNOW in ``benchmarks/btyd.py``."""
+    """Means within four Monte Carlo errors, spreads within a fifth; CDNOW is in ``docs/calibration.md``."""
     quick = ShiftedBetaGeometric().fit(MEMBERS, seed=1)
     nuts = ShiftedBetaGeometric().fit(MEMBERS, seed=1, method="mcmc", draws=500, chains=2, tune=500)
     assert quick.diagnose()["k-hat of Laplace"] < 0.7
