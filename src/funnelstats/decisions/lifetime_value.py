@@ -14,11 +14,11 @@ import pandas as pd
 import xarray as xr
 
 from funnelstats.data.customers import Customers
-from funnelstats.distributions.histories import Histories
 from funnelstats.errors import DataError, Problem
 from funnelstats.estimate import SAMPLE_DIMS, Estimate
 from funnelstats.interval import DEFAULT, Interval
 from funnelstats.models.buying import DRAWS, PIECE, SUMMARY_DRAWS, BuyingFit
+from funnelstats.models.discounted import discounted_while_alive
 from funnelstats.models.spend import SpendFit
 from funnelstats.window import DAYS_PER, Unit
 
@@ -100,11 +100,12 @@ class LifetimeValue:
         if unknown:
             raise DataError("the customers", [Problem("customers", f"expected names of the data, found {unknown[:5]}")])
         keep = np.array([place[name] for name in names])
-        chosen, values = Histories.of(data.frequency[keep], data.recency[keep], data.T[keep]), self.purchases.flat(DRAWS)
+        chosen, values = data.select(keep), self.purchases.flat(DRAWS)
         bought, pair = self._discounted(chosen, values)
-        rows = self.purchases.alive_once(chosen, values) * bought[:, pair]
+        h = chosen.histories()
+        rows = self.purchases.alive_once(h, values) * bought[:, pair]
         spent = self.margin * self.spend.expected_once(keep, self.spend.flat(DRAWS))
-        return self._estimate(rows[:, chosen.row] * spent, ("customer",), self.words, customer=names)
+        return self._estimate(rows[:, h.row] * spent, ("customer",), self.words, customer=names)
 
     def newcomer(self) -> Estimate:
         """Value of one customer who makes a first purchase today: that purchase and the repeat purchases expected."""
@@ -126,23 +127,15 @@ class LifetimeValue:
     def _factors(self) -> np.ndarray:
         return np.asarray((1 + self.discount_rate) ** -np.arange(1.0, self.horizon + 1))
 
-    def _discounted(self, h: Histories, values: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Discounted purchases of a customer still alive, shape (k, n_pairs), and which pair each row of ``h`` has.
-
-        While alive, what is to come depends on frequency and age alone, and there are far fewer such pairs than histories.
-        """
-        pairs, pair = np.unique(np.column_stack([h.x, h.T]), axis=0, return_inverse=True)
-        distinct = Histories.of(pairs[:, 0], np.where(pairs[:, 0] > 0, pairs[:, 1], 0.0), pairs[:, 1])
-        total, before = np.zeros(()), np.zeros(())
-        for end, factor in zip(self._ends(), self._factors(), strict=True):
-            now = self.purchases.bought_once(distinct, float(end), values)
-            total, before = total + factor * (now - before), now
-        return total[:, distinct.row], pair.ravel()
+    def _discounted(self, data: Customers, values: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Discounted purchases by pair of frequency and age, and the pair of each distinct history."""
+        ends, factors = self._ends(), self._factors()
+        return discounted_while_alive(self.purchases, data.histories(), ends=ends, factors=factors, values=values)
 
     def _pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Places of some customers, and their values, shape (k, n); those of equal histories are neighbours."""
         h, values, spend = self.purchases.data.histories(), self.purchases.flat(SUMMARY_DRAWS), self.spend.flat(SUMMARY_DRAWS)
-        bought, pair = self._discounted(h, values)
+        bought, pair = self._discounted(self.purchases.data, values)
         order = np.argsort(h.row, kind="stable")
         size = max(1, PIECE // len(bought))
         for start in range(0, len(order), size):
