@@ -12,11 +12,20 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from funnelstats.bundle import bundled_path
+from funnelstats.data.datasets import dataset_path
 from funnelstats.errors import DataError
 from funnelstats.notebooks import find
-from funnelstats.notebooks.find import copy_notebooks, declared_parameters, find_notebooks, read_notebook, tidy, title_of
+from funnelstats.notebooks.find import (
+    copy_notebooks,
+    declared_parameters,
+    find_notebooks,
+    given_settings,
+    read_notebook,
+    tidy,
+    title_of,
+)
 from funnelstats.notebooks.pages import mathml, write_run, write_text
-from funnelstats.notebooks.results import results_of, sentence_of, sha256_of
+from funnelstats.notebooks.results import data_of, results_of, sentence_of, sha256_of
 from funnelstats.notebooks.run import run_notebook
 from funnelstats.report.say import RESULT_TYPE
 
@@ -177,6 +186,28 @@ def world(tmp_path_factory):
 def test_only_declared_parameters_are_replaced(world):
     assert world["runs"][0].parameters == {"data": str(world["deals"]), "factor": 2}
     assert len(world["cells"]) == 6  # five cells and the injected one
+
+
+def test_a_date_given_with_other_data_is_not_for_a_notebook_that_reads_its_own(tmp_path):
+    path = write_notebook(
+        tmp_path / "32_own.ipynb", "as_of", parameters="orders = 'bundled:cdnow'\nas_of = '1997-09-30'\nseed = 1"
+    )
+    run = run_notebook(path, parameters={"data": "deals.csv", "mapping": None, "as_of": None, "seed": 2})
+    assert run.failure is None
+    assert run.parameters == {"orders": "bundled:cdnow", "as_of": "1997-09-30", "seed": 2}
+    assert data_of(run.parameters) == {
+        "source": "bundled:cdnow", "sha256": sha256_of(dataset_path("cdnow")), "as_of": "1997-09-30", "mapping": None
+    }  # fmt: skip
+
+
+def test_settings_are_literals_text_or_files_and_unknown_ones_are_named_together(tmp_path, monkeypatch):
+    path = write_notebook(tmp_path / "32_own.ipynb", parameters="orders = 'bundled:cdnow'\nas_of = '1997-09-30'\ndraws = 1")
+    (tmp_path / "orders.csv").write_text("customer\n")
+    monkeypatch.chdir(tmp_path)
+    given = given_settings(["orders=orders.csv", "as_of = 1997-12-31", "draws=500"], [path])
+    assert given == {"orders": str(tmp_path / "orders.csv"), "as_of": "1997-12-31", "draws": 500}
+    with pytest.raises(DataError, match=r"(?s)found 'draws'.*did you mean 'orders'"):
+        given_settings(["draws", "order=x"], [path])
 
 
 def test_results_come_in_order_with_the_headline_and_its_data(world):

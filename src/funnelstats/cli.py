@@ -23,7 +23,7 @@ from funnelstats.data.counts import CountsLog
 from funnelstats.data.crm import read_crm
 from funnelstats.data.datasets import dataset_card
 from funnelstats.errors import DataError, FunnelStatsError, Problem
-from funnelstats.notebooks.find import copy_notebooks, find_notebooks, read_notebook, title_of
+from funnelstats.notebooks.find import copy_notebooks, find_notebooks, given_settings, read_notebook, title_of
 from funnelstats.notebooks.pages import notebook_text, write_run, write_text
 from funnelstats.notebooks.results import sentence_of
 from funnelstats.notebooks.run import Run, run_notebook
@@ -68,11 +68,14 @@ def run(
     mapping: MappingOption = None,
     as_of: AsOfOption = None,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where pages, notebooks and results.json go.")] = Path("build"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another parameter, such as orders=orders.csv.")
+    ] = None,
 ) -> None:
     """Run the numbered notebooks and write pages, executed notebooks and results.json."""
     with _readable_errors():
         paths = find_notebooks(patterns or ())
-        given = _parameters(data, mapping, as_of)
+        given = _parameters(data, mapping, as_of) | given_settings(settings or (), paths)
         output.mkdir(parents=True, exist_ok=True)
         runs = _run_all(paths, given, output)
         report = write_run(runs, folder=output)

@@ -103,6 +103,47 @@ def _literal(line: ast.stmt) -> dict[str, Any]:
     raise ValueError
 
 
+def given_settings(settings: Sequence[str], notebooks: Sequence[Path]) -> dict[str, Any]:
+    """Read ``name=value`` for parameters of these notebooks.
+
+    Parameters
+    ----------
+    settings : sequence of str
+        The value is a literal (``draws=500``) or plain text; the path of a file that is there is made independent of the folder.
+    notebooks : sequence of Path
+        At least one of them must declare the name.
+
+    Raises
+    ------
+    DataError
+        A setting without ``=``, or a name that no notebook declares, with the names there are.
+    """
+    known = sorted({name for path in notebooks for name in declared_parameters(read_notebook(path))})
+    values: dict[str, Any] = {}
+    problems = []
+    for setting in settings:
+        name, sign, text = (part.strip() for part in setting.partition("="))
+        if not sign:
+            problems.append(Problem("--set", f"expected name=value, found {setting!r}"))
+        elif name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            fix = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            problems.append(Problem("--set", f"expected a parameter of a notebook, found {name!r}", fix))
+        else:
+            values[name] = _value(text)
+    if problems:
+        raise DataError("the settings of this run", problems)
+    return values
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        path = Path(text).expanduser()
+        return str(path.resolve()) if path.exists() else text
+
+
 def tidy(notebook: Any) -> Any:
     """Copy an executed notebook without what changes from run to run: times, the machine's versions, addresses, widget state."""
     clean = copy.deepcopy(notebook)

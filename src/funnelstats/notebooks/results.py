@@ -26,9 +26,13 @@ def results_of(runs: Sequence[Run]) -> dict[str, Any]:
             "headline": headline, "notebooks": notebooks, "results": results}  # fmt: skip
 
 
+#: Parameters that name data, the first that a notebook declares being its own.
+SOURCES = ("data", "orders", "periods")
+
+
 def data_of(parameters: dict[str, Any]) -> dict[str, Any] | None:
     """Name the data a notebook read: source, SHA-256, end of observation, mapping; None when it takes no data."""
-    source = parameters.get("data")
+    source = next((parameters[name] for name in SOURCES if parameters.get(name)), None)
     if not source:
         return None
     as_of, mapping, path = parameters.get("as_of"), parameters.get("mapping"), Path(str(source))

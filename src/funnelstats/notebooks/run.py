@@ -102,6 +102,8 @@ def run_notebook(
     source = read_notebook(path)
     declared = declared_parameters(source)
     given = {name: value for name, value in (parameters or {}).items() if name in declared}
+    if "data" in (parameters or {}) and "data" not in declared:  # what was said of other data holds for them alone
+        given = {name: value for name, value in given.items() if name not in ("mapping", "as_of")}
     about: dict[str, Any] = {"name": path.stem, "title": title_of(source), "parameters": declared | given}
     try:
         done = papermill.execute_notebook(
