@@ -66,7 +66,9 @@ class Card:
     mapping : str
         For CRM exports: a preset's name, or a mapping file beside the data.
     made_by : dict
-        For simulated data: ``function``, ``arguments`` and ``writer`` that made them.
+        For simulated data: ``function``, ``arguments`` and ``writer`` that made them, and the writer's own arguments ``as_written``.
+    roles : dict
+        For tables of one row per case: which column is the outcome, which are known before it, and so on.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Card:
     currency: str = ""
     mapping: str = ""
     made_by: dict[str, Any] = field(default_factory=dict)
+    roles: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.title}. {self.source} Licence: {self.licence}."

@@ -13,18 +13,23 @@ from typing import Any
 from funnelstats.bundle import bundled_path
 from funnelstats.data.datasets import Card, dataset_card, list_datasets
 from funnelstats.data.export import write_hubspot, write_salesforce
-from funnelstats.data.export_plain import write_counts, write_log
+from funnelstats.data.export_plain import write_counts, write_log, write_tables
 from funnelstats.data.simulate import simulate_crm
 from funnelstats.data.simulate_chain import simulate_chain
 from funnelstats.data.simulate_customers import simulate_orders
+from funnelstats.data.simulate_ecommerce import simulate_ecommerce
+from funnelstats.data.simulate_finance import simulate_finance
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {f.__name__: f for f in (simulate_crm, simulate_orders, simulate_chain)}
-WRITERS: dict[str, Callable[[Any, Path], object]] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (simulate_crm, simulate_orders, simulate_chain, simulate_finance, simulate_ecommerce)
+}
+WRITERS: dict[str, Callable[..., object]] = {
     "salesforce": lambda world, path: write_salesforce(world, path.parent),
     "hubspot": write_hubspot,
     "log": write_log,
     "counts": write_counts,
     "orders": lambda world, path: world.orders.to_csv(path, index=False, lineterminator="\n"),
+    "tables": write_tables,
     "periods": lambda world, path: world.periods.to_csv(path, index=False, lineterminator="\n"),
 }
 
@@ -35,7 +40,7 @@ def rebuild(card: Card, folder: str | Path) -> list[Path]:
     Parameters
     ----------
     card : Card
-        Its ``made_by`` names the function, its arguments and the writer.
+        Its ``made_by`` names the function, its arguments, the writer, and how it writes where it has a choice.
     folder : path
         Where the files go, under the names on the card.
 
@@ -46,7 +51,7 @@ def rebuild(card: Card, folder: str | Path) -> list[Path]:
     """
     paths = [Path(folder) / table.path for table in card.tables]
     paths[0].parent.mkdir(parents=True, exist_ok=True)
-    WRITERS[card.made_by["writer"]](remake(card), paths[0])
+    WRITERS[card.made_by["writer"]](remake(card), paths[0], **card.made_by.get("as_written", {}))
     return paths
 
 
@@ -60,7 +65,7 @@ def remake(card: Card) -> Any:
 
     Returns
     -------
-    SimulatedCrm, SimulatedOrders or SimulatedChain
+    SimulatedCrm, SimulatedOrders, SimulatedChain or SimulatedChoices
 
     Examples
     --------
