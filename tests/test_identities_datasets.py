@@ -15,7 +15,7 @@ SIMULATED = [name for name in list_datasets() if dataset_card(name).kind == "sim
 def test_these_sets_are_simulated() -> None:
     assert SIMULATED == [
         "crm_counts", "crm_hubspot", "crm_salesforce", "crm_second", "monthly_chain", "transactions", "world_ecommerce",
-        "world_finance",
+        "world_education", "world_finance", "world_health", "world_manufacturing", "world_retail",
     ]  # fmt: skip
 
 

@@ -19,9 +19,10 @@ from funnelstats.data.simulate_chain import simulate_chain
 from funnelstats.data.simulate_customers import simulate_orders
 from funnelstats.data.simulate_ecommerce import simulate_ecommerce
 from funnelstats.data.simulate_finance import simulate_finance
+from funnelstats.data.simulate_retail import simulate_retail
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (simulate_crm, simulate_orders, simulate_chain, simulate_finance, simulate_ecommerce)
+    f.__name__: f for f in (simulate_crm, simulate_orders, simulate_chain, simulate_finance, simulate_ecommerce, simulate_retail)
 }
 WRITERS: dict[str, Callable[..., object]] = {
     "salesforce": lambda world, path: write_salesforce(world, path.parent),

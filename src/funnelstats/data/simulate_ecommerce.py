@@ -64,7 +64,7 @@ def simulate_ecommerce(
     Returns
     -------
     SimulatedChoices
-        Table ``world_ecommerce``: ``session, started_at``, features (``visitor, source, device, product_pages, minutes, weekend``),
+        Table ``sessions``: ``session, started_at``, features (``visitor, source, device, product_pages, minutes, weekend``),
         ``offer``, ``promotion``, ``purchased``, ``amount`` paid, ``margin`` left after the promotion, the moments
         ``left_at``, ``purchased_at``, ``repurchased_at``, and ``status``. ``offers`` is by visitor as ``segment``; ``arms`` by promotion.
 
@@ -97,7 +97,7 @@ def simulate_ecommerce(
     )  # fmt: skip
     status = np.select([frame["repurchased_at"].notna(), bought], ["Repurchase", "Purchase"], "Left")
     frame["status"] = pd.Series(status, dtype="str")
-    return SimulatedChoices(tables={"world_ecommerce": frame}, coefficients=coefficient_table(EFFECTS), chances=chances,
+    return SimulatedChoices(tables={"sessions": frame}, coefficients=coefficient_table(EFFECTS), chances=chances,
                             offers=_worth(sessions, column="offer", levels=tuple(OFFERS), by="visitor").rename(columns={"visitor": "segment"}),
                             arms=_worth(sessions, column="promotion", levels=tuple(ARMS)).rename(columns={"promotion": "arm"}),
                             currency=currency, window=window, seed=seed)  # fmt: skip

@@ -74,7 +74,7 @@ def simulate_finance(
     Returns
     -------
     SimulatedChoices
-        Table ``world_finance``: features (``segment, age, income, debt_share, late_payments, channel``), ``offer``, the date of each step,
+        Table ``clients``: features (``segment, age, income, debt_share, late_payments, channel``), ``offer``, the date of each step,
         ``status``, ``applied``, ``amount`` of the loan once approved, and once it has ended ``defaulted`` and its ``result`` (interest earned,
         or loss). ``offers`` has also ``approved`` and ``defaulted``, the chances of the two among those expected to get so far.
 
@@ -115,7 +115,7 @@ def simulate_finance(
     frame["defaulted"] = pd.Series(np.where(defaulted, "yes", "no"), dtype="str").where(lent & ended)
     frame["amount"] = amount.where(lent)
     frame["result"] = (amount * interest.where(~defaulted, -loss)).round(2).where(lent & ended)
-    return SimulatedChoices(tables={"world_finance": frame}, coefficients=coefficient_table(EFFECTS), chances=chances,
+    return SimulatedChoices(tables={"clients": frame}, coefficients=coefficient_table(EFFECTS), chances=chances,
                             offers=_offers(clients), arms=pd.DataFrame(), currency=currency, window=window, seed=seed)  # fmt: skip
 
 
