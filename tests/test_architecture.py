@@ -248,14 +248,16 @@ def test_wheel_holds_notebooks_and_data(tmp_path):
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(tmp_path / "site")
-    code = "import funnelstats.bundle as b; print(b.bundled_path('data'), b.bundled_path('notebooks'), sep='\\n')"
+    code = "import funnelstats.bundle as b; print(*map(b.bundled_path, ('data', 'notebooks', 'docs')), sep='\\n')"
     alone = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=alone, check=True, capture_output=True, text=True
     ).stdout
-    for kind, found in zip(("data", "notebooks"), said.splitlines(), strict=True):
+    for kind, found in zip(("data", "notebooks", "docs"), said.splitlines(), strict=True):
         assert Path(found) == tmp_path / "site" / "funnelstats" / "_bundled" / kind
         committed = [path for path in (ROOT / kind).rglob("*") if path.is_file() and "/." not in str(path)]
+        if kind == "docs":  # the pages with measurements
+            committed = [ROOT / kind / "calibration.md", ROOT / kind / "benchmarks.md"]
         assert committed
         for path in committed:
             assert (Path(found) / path.relative_to(ROOT / kind)).read_bytes() == path.read_bytes()

@@ -32,6 +32,8 @@ _PUBLIC = {
     "remake": "data.rebuild",
     "simulate_crm": "data.simulate",
     "simulate_chain": "data.simulate_chain",
+    "write_salesforce": "data.export",
+    "write_hubspot": "data.export",
     "Periods": "data.periods",
     "read_periods": "data.periods",
     # models
@@ -130,6 +132,9 @@ _PUBLIC = {
     "funnel_table": "report.tables",
     "cohort_table": "report.tables",
     "table": "report.plain",
+    "published_table": "report.published",
+    "measured": "report.published",
+    "plot_published": "report.published_figures",
     "say": "report.say",
     "publish": "report.say",
 }
