@@ -95,6 +95,10 @@ class ExtrapolationWarning(FunnelStatsWarning):
     """A prediction was asked where there are few or no data."""
 
 
+class LeakageWarning(FunnelStatsWarning):
+    """One column explains so much by itself that it may be known only after what it is to foretell."""
+
+
 class ConvergenceWarning(FunnelStatsWarning):
     """A sampler or an optimiser did not pass its diagnosis."""
 
