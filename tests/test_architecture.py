@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "data": {"errors", "window", "bundle", "distributions"},
     "inference": {"errors", "interval", "distributions"},
     "models": {*LEAVES, "data", "distributions", "inference"},
-    "decisions": {*LEAVES, "data", "models"},
+    "decisions": {*LEAVES, "data", "distributions", "models"},
     "report": {*LEAVES, "bundle", "data", "distributions", "inference", "models", "decisions"},
 }
 MAY_IMPORT["notebooks"] = set(MAY_IMPORT)

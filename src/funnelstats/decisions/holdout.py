@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from funnelstats.data.customers import Customers
+from funnelstats.distributions.histories import Histories
 from funnelstats.errors import DataError, Problem
 from funnelstats.interval import DEFAULT, Interval
 from funnelstats.models.buying import BuyingFit
 
 #: Counts are looked at up to this many beyond the largest observed.
 BEYOND = 20
+#: Counts that suffice for most histories.
+FEW = 8
 #: Draws over which the predictive distribution of a history is averaged.
 _DRAWS = 8
 
@@ -120,12 +123,19 @@ def _deciles(actual: np.ndarray, expected: np.ndarray, weight: np.ndarray, group
 def _coverage(fit: BuyingFit[Any], actual: np.ndarray, interval: Interval) -> float:
     """Share of customers whose count lies in the central predictive interval."""
     data, h = fit.data, fit.data.histories()
-    counts = np.arange(int(actual.max(initial=0)) + BEYOND)
-    values = fit.flat(_DRAWS)
-    tail = (1 - interval.prob) / 2
-    bounds = np.empty((len(h), 2))
-    for row in range(len(h)):
-        pmf = fit.counts_once(counts, data.later, h.part(slice(row, row + 1)), values).reshape(-1, len(counts)).mean(axis=0)
-        bounds[row] = np.searchsorted(np.cumsum(pmf), [tail + 1e-12, 1 - tail - 1e-12])
+    most, values = int(actual.max(initial=0)) + BEYOND, fit.flat(_DRAWS)
+    levels = np.array([0.5 - interval.prob / 2 + 1e-12, 0.5 + interval.prob / 2 - 1e-12])
+    bounds = np.array([_bounds(fit, h.part(slice(row, row + 1)), values, levels, most) for row in range(len(h))])
     low, high = bounds[h.row].T
     return float(((actual >= low) & (actual <= high)) @ data.weight / data.weight.sum())
+
+
+def _bounds(fit: BuyingFit[Any], h: Histories, values: dict[str, np.ndarray], levels: np.ndarray, most: int) -> np.ndarray:
+    """Counts at which the predictive distribution of one history passes the levels; few are looked at where few suffice."""
+    looked = min(FEW, most)
+    while True:
+        pmf = fit.counts_once(np.arange(looked), fit.data.later, h, values).reshape(-1, looked).mean(axis=0)
+        reached = np.cumsum(pmf)
+        if reached[-1] >= levels[-1] or looked == most:
+            return np.searchsorted(reached, levels)
+        looked = min(4 * looked, most)

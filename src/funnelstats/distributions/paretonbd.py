@@ -9,6 +9,7 @@ The likelihood is written with the moment of leaving ``y`` left in an integral, 
 in ``log(alpha+y)`` over the part that matters: smooth, with a gradient, right to 1e-8 where SciPy's 2F1 is infinite.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ FALL = 45.0
 CHUNK = 400_000
 
 
+@cache  # the roots of a polynomial of degree 96 cost more than an integral with them
 def _legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
     points, weights = np.polynomial.legendre.leggauss(nodes)
     return (points + 1) / 2, np.log(weights / 2)
