@@ -120,6 +120,11 @@ _PUBLIC = {
     "rank_offers": "decisions.offers",
     "simulate_exploration": "decisions.exploration",
     # report
+    "card": "report.citation",
+    "Card": "report.cards",
+    "quantity": "report.quantities",
+    "quantities": "report.quantities",
+    "verify": "report.verify",
     "definition_table": "report.definitions",
     "about": "report.about",
     "plot_funnel": "report.funnel_figures",

@@ -1,4 +1,4 @@
-"""What can be done from the command line: run the notebooks on an export, check an export, copy the notebooks.
+"""What can be done from the command line: run the notebooks on an export, check an export, copy the notebooks; cite, verify.
 
 Errors made on purpose are printed as they are written; a traceback is shown for a defect of this package alone.
 """
@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from funnelstats import cli_cite
 from funnelstats.bundle import bundled_path
 from funnelstats.data.counts import CountsLog
 from funnelstats.data.crm import read_crm
@@ -32,6 +33,7 @@ app = typer.Typer(help="From a CRM export to a funnel with honest intervals.", n
                   pretty_exceptions_show_locals=False)  # fmt: skip
 notebooks_app = typer.Typer(help="The notebooks that come with the package.", no_args_is_help=True)
 app.add_typer(notebooks_app, name="notebooks")
+cli_cite.register(app)
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -12,6 +12,7 @@ from funnelstats.data.columns import resolve, used
 from funnelstats.data.mapping import Mapping
 from funnelstats.data.names import named
 from funnelstats.data.parse import trimmed
+from funnelstats.data.reading import Reading
 from funnelstats.data.sources import ROW, Part
 from funnelstats.data.stages import COUNTS, StageCounts
 from funnelstats.data.table import Table
@@ -26,9 +27,12 @@ class CountsLog:
     ----------
     counts : StageCounts
         What the file holds.
+    reading : Reading, optional
+        The words with which ``read_crm`` read it.
     """
 
     counts: StageCounts
+    reading: Reading | None = None
 
     @property
     def stage_names(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from funnelstats.data.counts import CountsLog, read_counts
 from funnelstats.data.events import EventLog
 from funnelstats.data.mapping import Mapping
 from funnelstats.data.match import match
+from funnelstats.data.reading import Reading
 from funnelstats.data.shapes import Shaped, shape
 from funnelstats.data.sources import Part, open_parts
 from funnelstats.data.vet import all_problems, set_aside, whole_problems, won_before_first
@@ -67,10 +68,11 @@ def read_crm(
     >>> log.stages().frame[["stage", "entered", "advanced", "open"]].values.tolist()
     [['Lead', 2, 1, 1], ['Won', 1, 0, 0]]
     """
-    name = source
+    name, own = source, False
     if isinstance(source, str) and source.startswith("bundled:"):
         card = datasets.dataset_card(source.removeprefix("bundled:"))
         name = datasets.dataset_path(card.name)
+        own = not mapping
         mapping, as_of = mapping or datasets.dataset_mapping(card.name), as_of or card.as_of
     spec = _specification(mapping, name)
     parts = open_parts(name, encoding=spec.encoding if isinstance(spec, Mapping) else spec.get("encoding", ""))
@@ -79,7 +81,8 @@ def read_crm(
     pairs = match(parts, chosen, source=label)
     label = _label(label, parts, pairs)
     if chosen.tables[0].shape == "counts":
-        return CountsLog(counts=read_counts(*pairs[0], chosen, source=label))
+        said = Reading.of(source, mapping=mapping, window=None, on_problem=on_problem, own_mapping=own)
+        return CountsLog(counts=read_counts(*pairs[0], chosen, source=label), reading=said)
     window, problems = _window(as_of, start, unit, on_problem)
     shaped = [shape(part, table, chosen) for part, table in pairs]
     events, findings = _gather(shaped, any(part.copied for part, _ in pairs)), []
@@ -96,8 +99,9 @@ def read_crm(
             _subject(label, source, shaped), [*found, Problem("events", "nothing is left when all of these are set aside")]
         )
     left_out = sum((Counter(part.left_out) for part in shaped), Counter())
+    said = Reading.of(source, mapping=mapping, window=window, on_problem=on_problem, own_mapping=own)
     return EventLog(events=kept, stage_names=chosen.stages, lost=chosen.lost, optional=chosen.optional, window=window,
-                    source=label, removed=dict(left_out) | aside)  # fmt: skip
+                    source=label, removed=dict(left_out) | aside, reading=said)  # fmt: skip
 
 
 def _specification(mapping: Any, source: Any) -> Mapping | dict[str, Any]:

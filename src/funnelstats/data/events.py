@@ -15,8 +15,10 @@ from funnelstats.data.audit import Audit, audit
 from funnelstats.data.columns import nearest
 from funnelstats.data.definition import Definition, Order
 from funnelstats.data.reach import reach
+from funnelstats.data.reading import Reading
 from funnelstats.data.stages import StageCounts, StageHazards
 from funnelstats.data.tally import tally, to_counts, to_hazards
+from funnelstats.data.won import describe
 from funnelstats.errors import DataError, Problem
 from funnelstats.window import ObservationWindow
 
@@ -44,6 +46,8 @@ class EventLog:
         Where the events come from.
     removed : dict of str to int
         What reading left out by a stated rule, by reason.
+    reading : Reading, optional
+        The words with which ``read_crm`` read it, to read it again; None for a part of a log.
     """
 
     events: ir.Table
@@ -53,6 +57,7 @@ class EventLog:
     optional: tuple[str, ...] = ()
     source: str = "events"
     removed: dict[str, int] = field(default_factory=dict)
+    reading: Reading | None = None
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -118,21 +123,7 @@ class EventLog:
         """Describe the amounts of what was won: n, n without an amount, mean, sd and total in ``currency``, per segment."""
         by = (by,) if isinstance(by, str) else tuple(by)
         people = self._segmented(self._reach(Definition(optional=self.optional), (*self._carried(by), "amount")), by)
-        won = people.filter(people.fate == "won")
-        amount = won.amount
-        figures = {
-            "n": amount.count(),
-            "missing": amount.isnull().sum(),
-            "mean": amount.mean(),
-            "sd": amount.std(),
-            "total": amount.sum(),
-        }
-        frame = (won.group_by(list(by)) if by else won).aggregate(**figures).execute()
-        return (
-            frame.sort_values(list(by)).reset_index(drop=True).assign(currency=self.currency)
-            if by
-            else frame.assign(currency=self.currency)
-        )
+        return describe(people.filter(people.fate == "won"), by).assign(currency=self.currency)
 
     def audit(self) -> Audit:
         """List what is wrong with this export and how far each defect moves the headline rate."""
@@ -143,7 +134,7 @@ class EventLog:
     def split(self, at: Any) -> tuple[Self, Self]:
         """Cut in time: a training log that knows nothing from ``at`` on, and a holdout log of the entities that entered since."""
         before, after = self.window.split(at)
-        return replace(self, window=before), replace(self, window=after)
+        return replace(self, window=before, reading=None), replace(self, window=after, reading=None)
 
     # -- how -----------------------------------------------------------------------------------------------------
     def _required(self, optional: Sequence[str]) -> tuple[str, ...]:

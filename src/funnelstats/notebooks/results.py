@@ -1,6 +1,5 @@
 """Which numbers did a run give, and from which data?"""
 
-import hashlib
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from funnelstats.data.datasets import dataset_card, dataset_path
+from funnelstats.data.fingerprint import sha256_of
 from funnelstats.notebooks.run import Run
 
 
@@ -41,16 +41,6 @@ def data_of(parameters: dict[str, Any]) -> dict[str, Any] | None:
         card, path = dataset_card(name), dataset_path(name)
         as_of, mapping = as_of or card.as_of or None, mapping or card.mapping or None
     return {"source": str(source), "sha256": sha256_of(path), "as_of": as_of, "mapping": mapping}
-
-
-def sha256_of(path: Path) -> str | None:
-    """SHA-256 of a file; of a folder or a glob, that of the lines ``digest  name`` of its files; None for anything else."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(part for part in (path.iterdir() if path.is_dir() else path.parent.glob(path.name)) if part.is_file())
-    lines = "".join(f"{sha256_of(part)}  {part.name}\n" for part in files)
-    return hashlib.sha256(lines.encode()).hexdigest() if files else None
 
 
 def sentence_of(result: dict[str, Any]) -> str:

@@ -1,0 +1,102 @@
+"""Where is the card of this name? In whatever JSON a run left: results.json, cards.json, a report's data."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from funnelstats.errors import DataError, Problem
+from funnelstats.report.cards import SCHEMA, Card
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Shelf:
+    """The cards of some files.
+
+    Attributes
+    ----------
+    cards : tuple of Card
+        Each id once, in the order found.
+    sources : tuple of str
+        Paths of data that the files name.
+    where : str
+        What was searched, for messages.
+    """
+
+    cards: tuple[Card, ...]
+    sources: tuple[str, ...] = ()
+    where: str = "the files"
+
+    @classmethod
+    def of(cls, place: Path | str) -> "Shelf":
+        """Read the cards of a JSON file, or of all JSON files of a folder.
+
+        Raises
+        ------
+        DataError
+            Nothing there, or no JSON in it.
+        """
+        path = Path(place)
+        files = sorted(path.glob("*.json")) if path.is_dir() else [path] if path.is_file() else []
+        if not files:
+            fix = "run `funnelstats run` or `funnelstats report` first, or say where with --in"
+            raise DataError(str(place), [Problem("--in", "no JSON file there", fix)])
+        documents, problems = [], []
+        for file in files:
+            try:
+                documents.append(json.loads(file.read_text(encoding="utf-8")))
+            except (ValueError, OSError) as error:
+                problems.append(Problem(file.name, f"not readable as JSON: {error}"))
+        if problems and not documents:
+            raise DataError(str(place), problems)
+        found = {one["id"]: Card.from_dict(one) for one in _walk(documents) if one.get("schema") == SCHEMA}
+        sources = dict.fromkeys(str(one["source"]) for one in _walk(documents) if isinstance(one.get("source"), str))
+        return cls(cards=tuple(found.values()), sources=tuple(sources), where=str(place))
+
+    def find(self, name: str) -> Card:
+        """Find a card by its id, by the beginning of it, or by its name where only one has it.
+
+        Raises
+        ------
+        DataError
+            None, or more than one.
+        """
+        exact = [card for card in self.cards if card.id == name]
+        begins = [card for card in self.cards if len(name.removeprefix("fs-")) > 2 and card.id.startswith(_whole(name))]
+        matches = exact or begins or [card for card in self.cards if card.name == name]
+        if len(matches) == 1:
+            return matches[0]
+        known = ", ".join(f"{card.id} ({card.name})" for card in (matches or self.cards)[:12]) or "none"
+        found = f"{len(matches)} cards fit {name!r}" if matches else f"no card is called {name!r}"
+        raise DataError(self.where, [Problem("ID", found, f"cards there: {known}")])
+
+
+def cards_json(cards: Iterable[Card]) -> str:
+    """Text of a file of cards; the same cards are the same text."""
+    return json.dumps({"cards": [card.to_dict() for card in cards]}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def cards_of(given: Any) -> list[Card]:
+    """Cards out of whatever holds them: a sequence of cards, a parsed JSON document, a path."""
+    if isinstance(given, str | Path):
+        return list(Shelf.of(given).cards)
+    if isinstance(given, Card):
+        return [given]
+    if isinstance(given, Sequence) and all(isinstance(one, Card) for one in given):
+        return list(given)
+    return list({one["id"]: Card.from_dict(one) for one in _walk(given) if one.get("schema") == SCHEMA}.values())
+
+
+def _walk(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for part in value.values():
+            yield from _walk(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _walk(part)
+
+
+def _whole(name: str) -> str:
+    return name if name.startswith("fs-") else f"fs-{name}"

@@ -1,0 +1,156 @@
+"""Does a cited number come out again? The data are read and the number computed anew, and what differs is named.
+
+Changed data, a changed version and a changed number are three different things, and each is said by itself.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from funnelstats.data.crm import read_crm
+from funnelstats.errors import DataError
+from funnelstats.report.cards import Card
+from funnelstats.report.quantities import quantity
+
+#: Relative difference up to which two machines' arithmetic may differ.
+SAME = 1e-9
+#: Of a sampled number the point may move by this share of its standard deviation, a bound by twice as much.
+SAMPLED = 0.05
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Verification:
+    """What came out.
+
+    Attributes
+    ----------
+    reproduces : bool
+    said : tuple of str
+        What was compared and what was found, one sentence each.
+    card : Card
+        As cited.
+    again : Card or None
+        As computed now; None where it could not be.
+    """
+
+    reproduces: bool
+    said: tuple[str, ...]
+    card: Card
+    again: Card | None = None
+
+    def __str__(self) -> str:
+        head = "reproduces" if self.reproduces else "DOES NOT REPRODUCE"
+        return "\n".join([f"{self.card.id} {head}", *(f"  {one}" for one in self.said)])
+
+    __repr__ = __str__
+
+
+def verify(card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str | bytes | None = None) -> Verification:
+    """Compute a cited number again and compare.
+
+    Parameters
+    ----------
+    card : Card
+        With a recipe.
+    data : path, DataFrame, Ibis table, EventLog or "bundled:NAME", optional
+        Where the data are now; looked for under the name on the card where not given.
+    near : tuple of str
+        Paths and folders in which a file of that name may lie.
+    key : str or bytes, optional
+        Of pseudonyms that were made with a key of your own.
+
+    Returns
+    -------
+    Verification
+
+    Examples
+    --------
+    >>> cited = quantity(read_crm("bundled:crm_second"), "overall_rate", seed=1).card
+    >>> print(verify(cited))  # doctest: +ELLIPSIS
+    fs-... reproduces
+      data: the same, SHA-256 fd2c545bebca...
+      number: the same, 3.2% (90% Wilson interval 2.6% to 3.8%)
+    """
+    if not card.recipe.get("quantity"):
+        why = "the card has no recipe: it says what was computed, not by which named quantity; its data can be compared, not its number"
+        return Verification(reproduces=False, said=(why,), card=card)
+    try:
+        log = _read(card, data, near)
+        recipe = card.recipe
+        again = quantity(log, recipe["quantity"], seed=int(recipe["seed"]), label=card.name, **recipe.get("settings", {})).card
+    except DataError as error:
+        return Verification(reproduces=False, said=(f"it could not be computed again: {error}",), card=card)
+    again = _as_stated(again, card)
+    data_same, said = _data(card, again)
+    number_same, words = _number(card, again)
+    said += _specification(card, again) if data_same and card.id != again.id else []
+    if card.version != again.version:
+        said.append(f"version: the card is of funnelstats {card.version}, this is {again.version}")
+    return Verification(reproduces=data_same and number_same and card.id == again.id, said=(*said, words), card=card, again=again)
+
+
+def _read(card: Card, data: Any, near: tuple[str, ...]) -> Any:
+    """The data of a card, read with its words."""
+    recipe = card.recipe
+    if hasattr(data, "stages") and hasattr(data, "reading"):
+        return data
+    source = data if data is not None else _located(str(recipe.get("source", "")), near)
+    return read_crm(source, mapping=recipe.get("mapping"), as_of=recipe.get("as_of"), start=recipe.get("start"),
+                    unit=recipe.get("unit", "day"), on_problem=recipe.get("on_problem", "raise"))  # fmt: skip
+
+
+def _located(name: str, near: tuple[str, ...]) -> str:
+    """A file by its name: here, or at one of the places named."""
+    if name.startswith("bundled:"):
+        return name
+    for place in near:
+        path = Path(place)
+        if path.name == name and path.exists():
+            return str(path)
+        if path.is_dir() and (path / name).exists():
+            return str(path / name)
+    return name
+
+
+def _data(card: Card, again: Card) -> tuple[bool, list[str]]:
+    if card.data_sha256 == again.data_sha256:
+        said = [f"data: the same, SHA-256 {card.data_sha256[:12]}..."]
+        if card.file_sha256 and again.file_sha256 and card.file_sha256 != again.file_sha256:
+            said.append("files: written anew (their SHA-256 changed), every value in them is the same")
+        return True, said
+    return False, [f"data: changed, SHA-256 {card.data_sha256[:12]}... on the card, {again.data_sha256[:12]}... now"]
+
+
+def _number(card: Card, again: Card) -> tuple[bool, str]:
+    """Whether every point and bound came out again, and what is said of it."""
+    if card.reason or again.reason:
+        same = card.reason == again.reason
+        return same, f"number: the same, {again.said}" if same else f"number: {card.said} on the card, {again.said} now"
+    if [one.label for one in card.values] != [one.label for one in again.values]:
+        return False, f"number: {card.said} on the card, {again.said} now"
+    pairs = [(old, new, part, getattr(old, part), getattr(new, part))
+             for old, new in zip(card.values, again.values, strict=True) for part in ("point", "lower", "upper")]  # fmt: skip
+    if all(abs(was - now) <= SAME * max(abs(was), abs(now), 1e-300) for *_, was, now in pairs):
+        return True, f"number: the same, {again.said}"
+    near = card.method == "mcmc" and all(
+        abs(was - now) <= SAMPLED * (1 if part == "point" else 2) * max(old.sd, new.sd) for old, new, part, was, now in pairs
+    )
+    if near:
+        return True, f"number: the same within the error of sampling, {card.said} on the card, {again.said} now"
+    return False, f"number: changed, {card.said} on the card, {again.said} now"
+
+
+def _specification(card: Card, again: Card) -> list[str]:
+    """Fields of the question that differ."""
+    names = ("estimand", "population", "period", "definition", "unit", "model", "formula", "specification", "priors", "method", "seed",
+             "settings", "interval_kind", "mass", "causal")  # fmt: skip
+    changed = [name for name in names if getattr(card, name) != getattr(again, name)]
+    return [f"specification: {', '.join(changed) or 'the id'} changed"]
+
+
+def _as_stated(again: Card, card: Card) -> Card:
+    """What the author stated by hand is no result of computing and is carried over."""
+    stated = {
+        name: getattr(card, name) for name in ("sensitivity", "posterior_check", "decision", "remark") if getattr(card, name)
+    }
+    return replace(again, **stated)
