@@ -119,6 +119,9 @@ _PUBLIC = {
     "tracking_table": "decisions.tracking",
     "rank_offers": "decisions.offers",
     "simulate_exploration": "decisions.exploration",
+    "Response": "decisions.response",
+    "allocate": "decisions.allocation",
+    "least_spend": "decisions.least_spend",
     # report
     "card": "report.citation",
     "Card": "report.cards",
