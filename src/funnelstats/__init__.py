@@ -122,6 +122,11 @@ _PUBLIC = {
     "Response": "decisions.response",
     "allocate": "decisions.allocation",
     "least_spend": "decisions.least_spend",
+    "evpi": "decisions.information",
+    "evppi": "decisions.information",
+    "enbs": "decisions.information",
+    "evsi": "decisions.sampling",
+    "sampling_table": "decisions.sampling",
     # report
     "card": "report.citation",
     "Card": "report.cards",
