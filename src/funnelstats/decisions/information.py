@@ -144,8 +144,8 @@ def enbs(found: Information, *, cost: float, decisions: float = 1.0) -> Estimate
     unit, form = found.gain.unit, found.gain.closed_form
     words = f"net benefit of knowing {found.about}, cost {cost:,.6g} {unit}".rstrip()
     if form:
-        sides = (side * decisions - cost for side in (form.point, form.lower, form.upper))
-        form = ClosedForm(*sides, form.interval)
+        point, lower, upper = (side * decisions - cost for side in (form.point, form.lower, form.upper))
+        form = ClosedForm(point, lower, upper, form.interval)
     return Estimate(draws=found.gain.draws * decisions - cost, unit=unit, description=words, closed_form=form)
 
 
