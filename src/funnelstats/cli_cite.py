@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from funnelstats.errors import FunnelStatsError
+from funnelstats.report.privacy import read_key
 from funnelstats.report.shelf import Shelf
 from funnelstats.report.verify import verify as computed_again
 
@@ -64,6 +65,9 @@ def verify(
         str | None, typer.Option(metavar="PATH", help="Where the data are now; by the name on the card when left out.")
     ] = None,
     place: Place = BUILD,
+    key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Key of pseudonyms, where one of your own was used.")
+    ] = None,
 ) -> None:
     """Compute a card's number again from the data, and say whether it reproduces."""
     try:
@@ -71,7 +75,7 @@ def verify(
         card = shelf.find(identity)
         folder = place if place.is_dir() else place.parent
         near = (*shelf.sources, ".", str(folder), str(folder.parent))
-        found = computed_again(card, data=data, near=near)
+        found = computed_again(card, data=data, near=near, key=read_key(key_file))
     except FunnelStatsError as error:
         _fail(error)
     _plain(str(found))

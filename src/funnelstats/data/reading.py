@@ -23,8 +23,8 @@ class Reading:
         ISO dates, or moments.
     unit, on_problem : str
         As for ``read_crm``.
-    pseudonyms : {"", "content", "key"}
-        Whether names were replaced after reading, by a key made of the content or by a key of the user's.
+    pseudonyms : tuple of str
+        Empty where names stand as read; else "content" or "key", after what the pseudonyms were made with, and columns kept besides.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class Reading:
     start: str | None = None
     unit: str = "day"
     on_problem: str = "raise"
-    pseudonyms: str = ""
+    pseudonyms: tuple[str, ...] = ()
 
     @classmethod
     def of(

@@ -189,7 +189,7 @@ def _recipe(log: EventLog | CountsLog | None, asked: dict[str, Any] | None) -> d
         return {}
     source = log.reading.source
     named = source if source.startswith("bundled:") else Path(source).name
-    return {"source": named, **log.reading.arguments(), "pseudonyms": log.reading.pseudonyms, **(asked or {})}
+    return {"source": named, **log.reading.arguments(), "pseudonyms": list(log.reading.pseudonyms), **(asked or {})}
 
 
 # -- what the estimate says --------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from funnelstats.data.crm import read_crm
-from funnelstats.errors import DataError
+from funnelstats.errors import DataError, Problem
 from funnelstats.report.cards import Card
+from funnelstats.report.privacy import KEY_VARIABLE, pseudonymise
 from funnelstats.report.quantities import quantity
 
 #: Relative difference up to which two machines' arithmetic may differ.
@@ -75,7 +76,7 @@ def verify(card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str
         why = "the card has no recipe: it says what was computed, not by which named quantity; its data can be compared, not its number"
         return Verification(reproduces=False, said=(why,), card=card)
     try:
-        log = _read(card, data, near)
+        log = _read(card, data, near, key)
         recipe = card.recipe
         again = quantity(log, recipe["quantity"], seed=int(recipe["seed"]), label=card.name, **recipe.get("settings", {})).card
     except DataError as error:
@@ -89,14 +90,19 @@ def verify(card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str
     return Verification(reproduces=data_same and number_same and card.id == again.id, said=(*said, words), card=card, again=again)
 
 
-def _read(card: Card, data: Any, near: tuple[str, ...]) -> Any:
-    """The data of a card, read with its words."""
+def _read(card: Card, data: Any, near: tuple[str, ...], key: str | bytes | None) -> Any:
+    """The data of a card, read with its words, under the names that were used."""
     recipe = card.recipe
     if hasattr(data, "stages") and hasattr(data, "reading"):
         return data
     source = data if data is not None else _located(str(recipe.get("source", "")), near)
-    return read_crm(source, mapping=recipe.get("mapping"), as_of=recipe.get("as_of"), start=recipe.get("start"),
-                    unit=recipe.get("unit", "day"), on_problem=recipe.get("on_problem", "raise"))  # fmt: skip
+    log: Any = read_crm(source, mapping=recipe.get("mapping"), as_of=recipe.get("as_of"), start=recipe.get("start"),
+                   unit=recipe.get("unit", "day"), on_problem=recipe.get("on_problem", "raise"))  # fmt: skip
+    kind, *keep = recipe.get("pseudonyms") or [""]
+    if kind == "key" and key is None:
+        fix = f"give the key: --key-file, or the environment variable {KEY_VARIABLE}"
+        raise DataError(card.id, [Problem("key", "names were replaced with a key of your own", fix)])
+    return pseudonymise(log, key=key if kind == "key" else None, keep=keep) if kind else log
 
 
 def _located(name: str, near: tuple[str, ...]) -> str:
