@@ -105,3 +105,7 @@ class ConvergenceWarning(FunnelStatsWarning):
 
 class LeaveOneOutWarning(FunnelStatsWarning):
     """Some observations pull so hard that prediction without them cannot be judged from the draws at hand (Pareto k-hat)."""
+
+
+class SampleRatioWarning(FunnelStatsWarning):
+    """Trials are split between variants otherwise than planned, so something is wrong before any rate is read."""

@@ -121,7 +121,11 @@ class Allocation:
         text = f"gain over the present split {self.gain}; probability of more than {least}: {chance(self.p_effect)}"
         if self.verdict == "move":
             moves = self.splits[AVERAGE] - self.splits[PRESENT]
-            said = ", ".join(f"{arm} {move:+,.4g}" for arm, move in moves.items() if abs(move) > 1e-6 * self.budget)
+            said = ", ".join(
+                f"{arm} {move:{'+,.0f' if abs(move) >= 100 else '+,.3g'}}"
+                for arm, move in moves.items()
+                if abs(move) > 1e-6 * self.budget
+            )
             text = f"move {said or 'nothing'} {self.response.spend_unit}: {text}"
         else:
             text = f"{self.verdict}: {text}"
