@@ -1,6 +1,7 @@
 """How the documentation is built: Sphinx, MyST, the committed outputs of the notebooks, formulas as MathML."""
 
 import shutil
+import sys
 from importlib.metadata import version as installed_version
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +13,8 @@ import funnelstats
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+sys.path.insert(0, str(HERE))
+from generate import llms_text, priors_table  # noqa: E402
 
 project = "funnelstats"
 author = "The funnelstats authors"
@@ -24,6 +27,7 @@ html_title = "funnelstats"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]
+html_extra_path = ["generated/llms.txt"]
 exclude_patterns = ["_templates"]
 templates_path = ["_templates"]
 html_math_renderer = "mathml"
@@ -61,6 +65,10 @@ for layer, names in groupby(sorted(funnelstats.__all__, key=lambda name: (order.
     page += [f"## {TITLES.get(layer, 'Values, units and errors')}", "", "```{eval-rst}", ".. autosummary::"]
     page += ["   :toctree: generated", "   :nosignatures:", "", *(f"   funnelstats.{name}" for name in names), "```", ""]
 (HERE / "reference.md").write_text("\n".join(page), encoding="utf-8")
+
+(HERE / "generated").mkdir(exist_ok=True)
+(HERE / "generated" / "priors.txt").write_text(priors_table(), encoding="utf-8")
+(HERE / "generated" / "llms.txt").write_text(llms_text(), encoding="utf-8")
 
 # -- formulas as MathML: the pages need nothing from outside -----------------------------------------------------------
 
