@@ -41,7 +41,9 @@ def llms_text() -> str:
     lines += ["Rules: every fit takes seed=; as_of is the end of observation and must be given; every number is an Estimate with",
               "draws, unit and interval; NotIdentified(reason) stands where the data cannot say; open deals are not lost.", ""]  # fmt: skip
     lines += ["## Pages", ""]
-    lines += [f"- [{_title(path)}]({path.stem}.html)" for path in sorted(HERE.glob("*.md")) if path.stem not in ("index", "reference")]
+    lines += [
+        f"- [{_title(path)}]({path.stem}.html)" for path in sorted(HERE.glob("*.md")) if path.stem not in ("index", "reference")
+    ]
     lines += ["- [Reference](reference.html)", "", "## Notebooks", ""]
     lines += [f"- [{title}](notebooks/{path.stem}.html): {question}" for path, title, question in notebooks()]
     lines += ["", "## Public names (from funnelstats import ...)", ""]

@@ -81,9 +81,21 @@ def test_pages_are_in_the_table_of_contents():
 
 def test_priors_are_those_of_the_models(generate):
     table = generate.priors_table()
-    for line in ("| `BetaBinomial` | `mean` | beta(a=1, b=1) | 0.5 | 0.05 | 0.95 |", "| `Chain` | `slope` | normal(mean=0, sd=1) | 0 | -1.64 | 1.64 |"):
+    for line in (
+        "| `BetaBinomial` | `mean` | beta(a=1, b=1) | 0.5 | 0.05 | 0.95 |",
+        "| `Chain` | `slope` | normal(mean=0, sd=1) | 0 | -1.64 | 1.64 |",
+    ):
         assert line in table.splitlines()
-    models = {"HierarchicalConversion", "CompetingExits", "BgNbd", "MbgNbd", "ParetoNbd", "BgBb", "ShiftedBetaGeometric", "GammaGamma"}
+    models = {
+        "HierarchicalConversion",
+        "CompetingExits",
+        "BgNbd",
+        "MbgNbd",
+        "ParetoNbd",
+        "BgBb",
+        "ShiftedBetaGeometric",
+        "GammaGamma",
+    }
     assert [name for name in models if f"| `{name}` |" not in table] == []
 
 
