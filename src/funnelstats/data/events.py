@@ -14,6 +14,7 @@ import pandas as pd
 from funnelstats.data.audit import Audit, audit
 from funnelstats.data.columns import nearest
 from funnelstats.data.definition import Definition, Order
+from funnelstats.data.pipeline import Pipeline, amounts, entries, outcomes, standing, wins
 from funnelstats.data.reach import reach
 from funnelstats.data.reading import Reading
 from funnelstats.data.stages import StageCounts, StageHazards
@@ -125,6 +126,27 @@ class EventLog:
         people = self._segmented(self._reach(Definition(optional=self.optional), (*self._carried(by), "amount")), by)
         return describe(people.filter(people.fate == "won"), by).assign(currency=self.currency)
 
+    def pipeline(self, by: str | Sequence[str] = (), *, every: float) -> Pipeline:
+        """Count what a forecast needs: what is open, came in by spans of length ``every``, was won, and left each stage at which age."""
+        by = (by,) if isinstance(by, str) else tuple(by)
+        required, people = self._required(self.optional), self._people(by).cache()
+        histogram = tally(people, stages=required, by=by, definition=Definition(optional=self.optional), window=self.window)
+        came, spans = entries(people, by=by, window=self.window, every=every)
+        shared: dict[str, Any] = {"stages": required, "by": by, "window": self.window, "source": self.source}
+        return Pipeline(open=standing(people, stages=required, by=by, window=self.window), arrivals=came, spans=spans,
+                        amounts=amounts(people, by=by), currency=self.currency,
+                        counts=StageCounts(frame=to_counts(histogram, stages=required, by=by), **shared),
+                        hazards=StageHazards(frame=to_hazards(histogram, stages=required, by=by), **shared))  # fmt: skip
+
+    def wins(self, *, since: Any) -> pd.DataFrame:
+        """Count what was won from ``since`` on, by moment: ``["at", "n", "priced", "amount"]``."""
+        return wins(self._people(()), final=len(self._required(self.optional)) - 1, since=pd.Timestamp(since))
+
+    def outcomes(self, later: Self, by: str | Sequence[str] = ()) -> pd.DataFrame:
+        """Count what became, in a ``later`` log of the same deals, of those open in this one: ``[*by, "stage", "fate", "n"]``."""
+        by = (by,) if isinstance(by, str) else tuple(by)
+        return outcomes(self._people(by), later._people(()), stages=self._required(self.optional), by=by)
+
     def audit(self) -> Audit:
         """List what is wrong with this export and how far each defect moves the headline rate."""
         people = self._reach(Definition(optional=self.optional), (*self.attributes, "amount"))
@@ -139,6 +161,10 @@ class EventLog:
     # -- how -----------------------------------------------------------------------------------------------------
     def _required(self, optional: Sequence[str]) -> tuple[str, ...]:
         return tuple(name for name in self.stage_names if name not in optional)
+
+    def _people(self, by: Sequence[str]) -> ir.Table:
+        """One row per entity with its segments and amount."""
+        return self._segmented(self._reach(Definition(optional=self.optional), (*self._carried(by), "amount")), by)
 
     def _carried(self, by: Sequence[str]) -> list[str]:
         known = (*self.attributes, *_CALENDAR, "entry_quarter")

@@ -28,13 +28,14 @@ from funnelstats.inference.diagnose import Check, Diagnosis, diagnose_chains
 from funnelstats.inference.exits import KEPT, exits_model
 from funnelstats.inference.mcmc import Sampler, sample
 from funnelstats.inference.priors import Prior
+from funnelstats.inference.shifts import shifts
 from funnelstats.inference.tree import tree_of
 from funnelstats.models.ages import AgeTable, unit_of
 from funnelstats.models.bands import Bands
 from funnelstats.models.exits_fit import CompetingExitsFit
 from funnelstats.models.record import Record, check_request
 
-Method = Literal["exact", "mcmc", "prior"]
+Method = Literal["exact", "mcmc", "prior", "normal"]
 #: With fewer groups the spread between them comes from the prior.
 FEW_GROUPS = 3
 LARGEST_OPEN = 0.05
@@ -105,9 +106,10 @@ class CompetingExits:
             From ``log.hazards(by=...)``; segments other than ``group`` are added up.
         seed, draws, chains
             See :class:`~funnelstats.models.model.Model`.
-        method : {"exact", "mcmc", "prior"}, optional
+        method : {"exact", "mcmc", "prior", "normal"}, optional
             Independent draws from beta posteriors, which is the default and possible without groups only; NUTS, the default with
-            groups; or the prior, exits not looked at.
+            groups; the prior, exits not looked at; or, with groups, in a blink: beta posteriors of all groups together, and normal
+            approximations of each group's pace and direction (:mod:`~funnelstats.inference.shifts`), without drift.
         tune, cores, sampler, target_accept, progress
             Of :func:`~funnelstats.inference.mcmc.sample`; for ``mcmc`` only.
 
@@ -122,6 +124,10 @@ class CompetingExits:
             fix = 'use method="mcmc", or leave group out'
             raise DataError(
                 "CompetingExits.fit", [Problem("method", "expected no group for exact draws, as groups share a spread", fix)]
+            )
+        if method == "normal" and not self.group:
+            raise DataError(
+                "CompetingExits.fit", [Problem("method", "expected a group to approximate, found none", 'use "exact"')]
             )
         table = AgeTable.of(data, by=(self.group,) if self.group else ())
         pooled, bands = table.hazards(data, source=data.source), Bands.of(table, min_exits=self.min_exits)
@@ -161,6 +167,8 @@ class CompetingExits:
         for name, prior, trials, wins in (("leave", self.leave, at_risk, left), ("share", self.share, left, advanced)):
             a, b = prior.values
             posterior[name], dims[name] = rng.beta(a + wins, b + trials - wins, size=(*size, len(wins))), ["cell"]
+        if method == "normal":
+            return self._shifted(bands, coords, posterior, dims, rng, size)
         for name, prior in self.spreads().items() if self.group else ():
             part, sd = name.removesuffix("_sd"), prior.draw(rng, (*size, len(coords["stage"])))
             over = "cell" if part == "drift" else "stage"
@@ -168,6 +176,28 @@ class CompetingExits:
             effect = width[..., None, :] * rng.normal(size=(*size, len(coords[str(self.group)]), width.shape[-1]))
             posterior |= {name: sd, part: effect}
             dims |= {name: ["stage"], part: [str(self.group), over]}
+        return tree_of(posterior, dims=dims, coords=coords)
+
+    def _shifted(
+        self, bands: Bands, coords: dict[str, list[str]], posterior: dict[str, np.ndarray], dims: dict[str, list[str]],
+        rng: np.random.Generator, size: tuple[int, int],
+    ) -> xr.DataTree:  # fmt: skip
+        """Add the groups' pace and direction to draws of all groups together; drift is nought."""
+        group = str(self.group)
+        for name, trials, wins, part in (
+            ("leave", bands.at_risk, bands.left, "pace"),
+            ("share", bands.left, bands.advanced, "direction"),
+        ):
+            base = posterior[name].mean(axis=(0, 1))
+            posterior[part], posterior[f"{part}_sd"] = shifts(
+                trials, wins, base, bands.stage, spread=self.spreads()[f"{part}_sd"], rng=rng, size=size
+            )
+        posterior |= {
+            "drift": np.zeros((*size, len(bands.at_risk), len(bands.stage))),
+            "drift_sd": np.zeros_like(posterior["pace_sd"]),
+        }
+        dims |= {"pace": [group, "stage"], "direction": [group, "stage"], "drift": [group, "cell"]}
+        dims |= {name: ["stage"] for name in self.spreads()}
         return tree_of(posterior, dims=dims, coords=coords)
 
     def _checks(self, table: AgeTable, bands: Bands) -> tuple[Check, ...]:

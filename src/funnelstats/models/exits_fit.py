@@ -151,14 +151,32 @@ class CompetingExitsFit(Fit[Any, StageHazards]):
             raise DataError(
                 "a new group", [Problem("group", "expected a model with groups, found none", 'use CompetingExits(group="owner")')]
             )
-        posterior, rng = self.tree["posterior"].to_dataset(), self.rng("new group")
-        widths = {part: posterior[f"{part}_sd"].values for part in EFFECTS}
-        widths["drift"] = widths["drift"][..., self._bands().stage]
-        effects = {part: width * rng.normal(size=width.shape) for part, width in widths.items()}
-        chances = self._chances(effects)
+        chances = self._chances(self._new_effects("new group"))
         forever = [self._stage_exits(chances, stage, np.zeros(1), np.array([np.inf]))[0][..., 0] for stage in self.stages]
         draws = xr.DataArray(np.stack(forever, axis=-1), dims=(*SAMPLE_DIMS, "stage"), coords={"stage": list(self.stages)})
         return Estimate(draws=draws, description=f"share that advances eventually, in a new {self.model.group}")
+
+    def chances(self, label: object = None) -> tuple[np.ndarray, np.ndarray, Bands]:
+        """Chance of leaving in a unit and share advancing in each cell of stage and age band, with the bands.
+
+        Parameters
+        ----------
+        label : object, optional
+            A group; one that the fit has not seen gets effects drawn at random. Left out where there are no groups.
+
+        Returns
+        -------
+        leave, share : ndarray, shape (n_draws, n_cells)
+        bands : Bands
+        """
+        effects: dict[str, np.ndarray] = {}
+        if self.model.group and str(label) in self.labels:
+            posterior, place = self.tree["posterior"].to_dataset(), self.labels.index(str(label))
+            effects = {part: posterior[part].values[:, :, place] for part in EFFECTS}
+        elif self.model.group:
+            effects = self._new_effects(f"new group {label}")
+        leave, share = self._chances(effects)
+        return leave.reshape(-1, leave.shape[-1]), share.reshape(-1, share.shape[-1]), self._bands()
 
     def open_at_end(self) -> Estimate:
         """Share still open at the last age watched in each stage, groups weighted by their entrants, dims (chain, draw, stage)."""
@@ -259,6 +277,13 @@ class CompetingExitsFit(Fit[Any, StageHazards]):
         posterior = self.tree["posterior"].to_dataset()
         leave, share = posterior["leave"].values, posterior["share"].values
         return (leave, share) if not effects else self._shifted(leave, share, effects)
+
+    def _new_effects(self, purpose: str) -> dict[str, np.ndarray]:
+        """Effects of a group never seen."""
+        posterior, rng = self.tree["posterior"].to_dataset(), self.rng(purpose)
+        widths = {part: posterior[f"{part}_sd"].values for part in EFFECTS}
+        widths["drift"] = widths["drift"][..., self._bands().stage]
+        return {part: width * rng.normal(size=width.shape) for part, width in widths.items()}
 
     def _chances_of(self, draw: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """As :meth:`_chances` for one joint draw and every group, shape (n_groups, n_cells)."""
