@@ -9,6 +9,7 @@ import pytest
 
 import funnelstats as fs
 from funnelstats.data.fingerprint import content_digest
+from funnelstats.report.cards import PROBS
 from funnelstats.report.citation import card, identify
 from funnelstats.report.quantities import QUANTITIES
 from funnelstats.report.shelf import Shelf, cards_json
@@ -122,7 +123,7 @@ def test_card_carries_the_numbers_of_the_estimate(log):
     made = card(rate, name="won", source=log, seed=4)
     frame = log.stages().frame
     assert (made.values[0].point, made.values[0].lower, made.values[0].upper) == (rate.point, rate.lower, rate.upper)
-    assert made.values[0].quantiles[10] == np.quantile(rate.draws, 0.5)
+    assert made.values[0].quantiles[PROBS.index(0.5)] == np.quantile(rate.draws, 0.5)
     assert made.n == frame["entered"].iloc[0]
     assert made.censored == frame["open"].sum()
     assert made.as_of == "2026-06-30"

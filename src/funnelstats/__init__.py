@@ -141,6 +141,7 @@ _PUBLIC = {
     "quantity": "report.quantities",
     "quantities": "report.quantities",
     "verify": "report.verify",
+    "what_changed": "report.changes",
     "pseudonymise": "report.privacy",
     "counts_only": "report.privacy",
     "suppress_small": "report.suppress",

@@ -19,11 +19,14 @@ class Answer:
         Counts or fits that it was computed from.
     stated : dict of str to str
         Fields of the card in words.
+    picked : str
+        The stage or the member that the answer is about, where the data chose it.
     """
 
     estimate: Estimate | NotIdentified
     behind: tuple[Any, ...] = ()
     stated: dict[str, Any] = field(default_factory=dict)
+    picked: str = ""
 
 
 def counted(log: Any, segment: dict[str, str] | None) -> StageCounts:

@@ -33,7 +33,7 @@ def member(log: Any, *, seed: int, group: str | None = None, place: int = 1, dra
     p_best = float((rates.draws.argmax("group") == rates.draws["group"].values.tolist().index(label)).mean())
     words = f"share won, partially pooled, of place {place} among {len(fit.data.labels)} of {group}"
     remark = f"{label} is in this place by expected rank; the probability of being first is {p_best:.2f}"
-    return Answer(estimate=rates.sel(group=label).described(words), behind=(fit,), stated={"remark": remark})
+    return Answer(estimate=rates.sel(group=label).described(words), behind=(fit,), stated={"remark": remark}, picked=label)
 
 
 def best_against_team(log: Any, *, seed: int, group: str | None = None, draws: int = 1000, chains: int = 4) -> Answer:
@@ -46,7 +46,10 @@ def best_against_team(log: Any, *, seed: int, group: str | None = None, draws: i
     lead = Estimate(draws=draws_of, description=f"share won of the first of {group} less the mean of all, partially pooled")
     above = float(lead.probability(lambda d: d > 0))
     return Answer(
-        estimate=lead, behind=(fit,), stated={"remark": f"first by expected rank: {label}; P(above the mean) = {above:.2f}"}
+        estimate=lead,
+        behind=(fit,),
+        picked=label,
+        stated={"remark": f"first by expected rank: {label}; P(above the mean) = {above:.2f}"},
     )
 
 
@@ -97,7 +100,10 @@ def bottleneck_probability(
     remark = f"{chosen}; the interval covers the error of simulation, nothing else" if stage is None else \
         "the interval covers the error of simulation, nothing else"  # fmt: skip
     return Answer(
-        estimate=estimate, behind=fits, stated={"remark": remark, "decision": f"gains up to {min_gain:g} count as none"}
+        estimate=estimate,
+        behind=fits,
+        picked=chosen,
+        stated={"remark": remark, "decision": f"gains up to {min_gain:g} count as none"},
     )
 
 
@@ -111,7 +117,7 @@ def bottleneck_gain(
     chosen = str(found.probability.idxmax()) if stage is None else known_stage(log, stage)
     where = "the most probable bottleneck" if stage is None else chosen
     words = f"relative gain in wins on reaching the best decile over {group} at {where}"
-    return Answer(estimate=found.gain.sel(stage=chosen).described(words), behind=fits,
+    return Answer(estimate=found.gain.sel(stage=chosen).described(words), behind=fits, picked=chosen,
                   stated={"remark": f"{chosen}: P(bottleneck) = {found.probability[chosen]:.2f}"})  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from funnelstats.report import reference
 
 #: Marks a card inside a JSON file.
 SCHEMA = "funnelstats-card-1"
+#: The quantiles that a card keeps of the draws, closer together in the tails.
+PROBS = (0, 0.005, 0.01, 0.025, *(round(0.05 * step, 2) for step in range(1, 20)), 0.975, 0.99, 0.995, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class Value:
         As it is printed, with interval and unit.
     point, sd, lower, upper : float
     quantiles : tuple of float
-        Of the draws, at 0, 5, 10, ... 100 per cent: what a later comparison works with.
+        Of the draws, at the probabilities ``PROBS``: what a later comparison works with.
     """
 
     label: str = ""

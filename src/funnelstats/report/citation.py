@@ -25,11 +25,9 @@ from funnelstats.estimate import SAMPLE_DIMS, Estimate, NotIdentified
 from funnelstats.interval import DrawKind
 from funnelstats.models.encode import digest_of
 from funnelstats.models.model import Fit
-from funnelstats.report.cards import Card, Value
+from funnelstats.report.cards import PROBS, Card, Value
 from funnelstats.report.formulas import COUNTS, JEFFREYS, formula_of, priors_of
 
-#: The quantiles that a card keeps of the draws.
-PROBS = tuple(round(0.05 * step, 2) for step in range(21))
 #: Methods that look at no prior.
 WITHOUT_PRIOR = ("ols", "sur", "3sls", "bootstrap", "mle")
 _KINDS = {"equal-tailed": "credible interval, equal-tailed", "hdi": "credible interval, highest density"}

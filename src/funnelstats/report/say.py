@@ -10,6 +10,8 @@ from typing import Any
 from funnelstats.errors import DataError, Problem
 from funnelstats.estimate import Estimate, NotIdentified
 from funnelstats.interval import decimals
+from funnelstats.report.cards import Card
+from funnelstats.report.citation import card
 
 #: MIME type of a published result; the notebook runner collects these into results.json.
 RESULT_TYPE = "application/vnd.funnelstats.result+json"
@@ -31,7 +33,7 @@ def say(text: str) -> None:
     _show({"text/markdown": text, "text/plain": text}, text)
 
 
-def publish(name: str, value: Estimate | NotIdentified, *, sentence: str) -> None:
+def publish(name: str, value: Estimate | NotIdentified, *, sentence: str, source: Any = None) -> None:
     """Show a sentence and hand its number on, so that a run of notebooks leaves a machine-readable result.
 
     Parameters
@@ -42,6 +44,9 @@ def publish(name: str, value: Estimate | NotIdentified, *, sentence: str) -> Non
         One number; pick it with ``.sel()`` where there are several.
     sentence : str
         How it is said.
+    source : Card, EventLog, StageCounts, Fit, or a sequence of them, optional
+        What the number rests on. The result then carries a card, to be cited with ``funnelstats cite``; the card of a
+        :func:`~funnelstats.report.quantities.quantity` can be verified, too.
 
     Examples
     --------
@@ -52,6 +57,8 @@ def publish(name: str, value: Estimate | NotIdentified, *, sentence: str) -> Non
     if not name:
         raise DataError("a published result", [Problem("name", "expected a name to find it by, found nothing")])
     result = {"name": name, "description": value.description, "sentence": sentence} | _numbers(value)
+    if source is not None:
+        result["card"] = (source if isinstance(source, Card) else card(value, name=name, source=source)).to_dict()
     _show({"text/markdown": sentence, "text/plain": sentence, RESULT_TYPE: result}, sentence)
 
 
