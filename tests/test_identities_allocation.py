@@ -46,6 +46,10 @@ def test_every_limit_holds_in_every_draw_and_nothing_beats_the_best_of_a_draw(se
     for split in (found.splits[AVERAGE].to_numpy(), found.splits[CAUTIOUS].to_numpy()):
         assert (hours.draws.values[0] @ split).max() <= capacity * close
     assert (hours.draws.values[0] * found.optimum.draws.values[0]).sum(axis=1).max() <= capacity * close
+    chosen = found.recommended.to_numpy()
+    assert chosen.sum() <= budget * (1 + 1e-6)
+    assert (hours.draws.values[0] @ chosen).max() <= capacity * close
+    assert (chosen >= np.array([low, 0, low]) - 1e-6).all()
     scale = float(np.abs(found.value.draws).max())
     assert float(found.regret.draws.sel(action=[AVERAGE, CAUTIOUS]).min()) >= -1e-9 * scale
 
@@ -109,6 +113,21 @@ def test_the_second_limit_moves_money_to_the_arm_that_needs_less_of_it():
     assert found.splits[AVERAGE].to_dict() == pytest.approx({"Web": 11 / 0.9, "Fair": 60.0, "Phone": 30 - 11 / 0.9}, rel=1e-5)
     assert found.hours[AVERAGE] == pytest.approx(20.0)
     assert "The present split needs up to 36 hours" in str(found)
+    assert found.verdict == "must move"
+    assert found.recommended.to_dict() == found.splits[AVERAGE].to_dict()
+
+
+def test_a_present_split_outside_the_limits_is_never_recommended_however_good():
+    inside = allocate(response(), budget=90, present=EVEN, min_effect=1000)
+    assert inside.recommended.to_dict() == EVEN
+    for ask, said in (
+        ({"budget": 80}, "part of the gain is the size"),
+        ({"budget": 90, "bounds": {"Web": (0, 20), "Phone": (40, 60)}}, "outside the bounds of Web, Phone"),
+    ):
+        found = allocate(response(), present=EVEN, min_effect=1000, **ask)
+        assert found.verdict == "must move"
+        assert said in str(found)
+        assert found.recommended.sum() <= ask["budget"] * (1 + 1e-9)
 
 
 def test_the_same_question_twice_is_the_same_answer_and_the_response_is_left_alone():

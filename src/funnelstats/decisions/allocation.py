@@ -22,6 +22,8 @@ from funnelstats.models.verdict import CLEAR, chance
 
 #: The splits that can be chosen, as they are called in tables.
 PRESENT, AVERAGE, CAUTIOUS = "present", "best on average", "cautious"
+#: Verdicts that recommend the split that is best on average.
+MOVES = ("move", "must move")
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class Allocation:
     clear : float
         Probability of a gain above ``min_effect`` from which the change is recommended.
     response : Response
+    allowed : bool
+        Whether the present split keeps the limits; where it does not it is never recommended.
     cautions : tuple of str
         What makes the comparison with the present split less than fair.
     """
@@ -62,6 +66,7 @@ class Allocation:
     capacity: float
     clear: float
     response: Response
+    allowed: bool = True
     cautions: tuple[str, ...] = ()
 
     @property
@@ -89,15 +94,20 @@ class Allocation:
 
     @property
     def verdict(self) -> str:
-        """``move``, ``not worth moving`` or ``no clear difference``: the gain against ``min_effect``."""
+        """``move``, ``not worth moving`` or ``no clear difference``: the gain against ``min_effect``.
+
+        ``must move`` where the present split does not keep the limits.
+        """
+        if not self.allowed:
+            return "must move"
         if self.p_effect >= self.clear:
             return "move"
         return "not worth moving" if 1 - self.p_effect >= self.clear else "no clear difference"
 
     @property
     def recommended(self) -> pd.Series:
-        """The split to choose: best on average where the verdict is ``move``, else the present one."""
-        return self.splits[AVERAGE if self.verdict == "move" else PRESENT]
+        """The split to choose: best on average where the verdict is ``move`` or ``must move``, else the present one."""
+        return self.splits[AVERAGE if self.verdict in MOVES else PRESENT]
 
     def table(self) -> pd.DataFrame:
         """One row per arm: the splits, the change, the best of each draw with bounds, and P(the best of a draw spends more)."""
@@ -119,14 +129,14 @@ class Allocation:
     def __str__(self) -> str:
         least = f"{self.min_effect:,.6g} {self.value.unit}".rstrip()
         text = f"gain over the present split {self.gain}; probability of more than {least}: {chance(self.p_effect)}"
-        if self.verdict == "move":
+        if self.verdict in MOVES:
             moves = self.splits[AVERAGE] - self.splits[PRESENT]
             said = ", ".join(
                 f"{arm} {move:{'+,.0f' if abs(move) >= 100 else '+,.3g'}}"
                 for arm, move in moves.items()
                 if abs(move) > 1e-6 * self.budget
             )
-            text = f"move {said or 'nothing'} {self.response.spend_unit}: {text}"
+            text = f"{self.verdict} {said or 'nothing'} {self.response.spend_unit}: {text}"
         else:
             text = f"{self.verdict}: {text}"
         return ". ".join([text, *self.cautions])
@@ -188,7 +198,7 @@ def allocate(
     ('move', {'Web': 60.0, 'Fair': 30.0, 'Phone': 0.0})
     """
     cut = limits(response, budget, bounds, hours, capacity)
-    now, cautions = _present(response, present, cut, budget)
+    now, allowed, cautions = _present(response, present, cut, budget)
     _check(min_effect=min_effect, tail=tail, clear=clear)
     chosen = {PRESENT: now, AVERAGE: settle(cut, budget), CAUTIOUS: settle(cut, budget, tail=tail)}
     best = fill(cut, budget).reshape(*response.values[0].shape[:2], len(response.arms))
@@ -204,11 +214,14 @@ def allocate(
         ideal=Estimate(draws=response.at(best).draws.sum(dim), unit=response.unit, description="value of the best split of each draw"),
         hours=pd.Series({name: float((cut.hours @ split).max()) for name, split in chosen.items()}),
         budget=float(budget), min_effect=float(min_effect), tail=tail, capacity=cut.capacity, clear=clear, response=response,
+        allowed=allowed,
         cautions=cautions,
     )  # fmt: skip
 
 
-def _present(response: Response, present: Mapping[str, float], cut: Pieces, budget: float) -> tuple[np.ndarray, tuple[str, ...]]:
+def _present(
+    response: Response, present: Mapping[str, float], cut: Pieces, budget: float
+) -> tuple[np.ndarray, bool, tuple[str, ...]]:
     problems = [
         Problem("present", f"expected a number for each {response.dim}, found none for {arm}")
         for arm in response.arms
@@ -225,15 +238,18 @@ def _present(response: Response, present: Mapping[str, float], cut: Pieces, budg
     if problems:
         raise DataError("an allocation", problems)
     now, said = np.array([float(present[arm]) for arm in response.arms]), []
+    close, need = 1 + 1e-9, float((cut.hours @ now).max())
     if abs(now.sum() - budget) > 1e-6 * budget:
-        said.append(
-            f"The present split spends {now.sum():,.6g}, the budget is {budget:,.6g} {response.spend_unit}: part of the gain is the size, not the split"
-        )
-    if np.any(cut.hours @ now > cut.capacity * (1 + 1e-9)):
-        said.append(
-            f"The present split needs up to {float((cut.hours @ now).max()):,.4g} hours, more than the {cut.capacity:,.6g} there are"
-        )
-    return now, tuple(said)
+        said.append(f"The present split spends {now.sum():,.6g}, the budget is {budget:,.6g} {response.spend_unit}: part of the gain is "
+                    "the size, not the split")  # fmt: skip
+    if need > cut.capacity * close:
+        said.append(f"The present split needs up to {need:,.4g} hours, more than the {cut.capacity:,.6g} there are")
+    if outside := [
+        arm for arm, x, low, top in zip(response.arms, now, cut.low, cut.top(), strict=True) if x < low / close or x > top * close
+    ]:
+        said.append(f"The present split is outside the bounds of {', '.join(outside)}")
+    allowed = now.sum() <= budget * (1 + 1e-6) and need <= cut.capacity * close and not outside
+    return now, bool(allowed), tuple(said)
 
 
 def _check(*, min_effect: float, tail: float, clear: float) -> None:

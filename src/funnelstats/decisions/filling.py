@@ -16,6 +16,8 @@ from funnelstats.errors import ConvergenceWarning
 
 _STEPS = 200
 _CLOSE = 1e-6
+#: Halvings of a price: what is lost by stopping there is a ten-thousand-millionth of the value.
+_BISECTIONS = 36
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -50,6 +52,10 @@ class Pieces:
     def laid(self, spends: np.ndarray) -> np.ndarray:
         """Spending on each piece, the first of an arm first; spends of shape (..., n_arms)."""
         return np.clip((spends - self.low)[..., self.arm] - self.start, 0.0, self.width)
+
+    def top(self) -> np.ndarray:
+        """Upper bound of each arm."""
+        return self.low + np.bincount(self.arm, weights=self.width)
 
     def value(self, split: np.ndarray) -> np.ndarray:
         """Value of one split in every draw."""
@@ -100,7 +106,7 @@ def _priced(slope: np.ndarray, width: np.ndarray, money: float, need: np.ndarray
     cheap = np.zeros(len(slope))
     with np.errstate(divide="ignore", invalid="ignore"):
         dear = np.where(need > 0, slope / need, 0.0).clip(min=0).max(axis=1) * (1 + 1e-9) + 1e-300
-    for _ in range(60):
+    for _ in range(_BISECTIONS):
         price = (cheap + dear) / 2
         used = (need * _steepest(slope - price[:, None] * need, width, money)).sum(axis=1)
         cheap, dear = np.where(used > left, price, cheap), np.where(used > left, dear, price)

@@ -56,7 +56,7 @@ class Information:
     @property
     def p_change(self) -> float:
         """Probability that knowing would change the decision."""
-        return float(1 - self.others[self.action])
+        return max(0.0, float(1 - self.others[self.action]))
 
     def __str__(self) -> str:
         unit = f" {self.gain.unit}" if self.gain.unit else ""
