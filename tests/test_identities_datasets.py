@@ -39,7 +39,9 @@ def test_the_bundle_is_small() -> None:
     assert sum(path.stat().st_size for path in bundled_path("data").rglob("*") if path.is_file()) < 4_000_000
 
 
-@pytest.mark.parametrize("name", ["crm_salesforce", "crm_hubspot", "crm_second"])
+@pytest.mark.parametrize(
+    "name", ["crm_salesforce", "crm_hubspot", "crm_second", "world_education", "world_health", "world_manufacturing"]
+)
 def test_bundled_exports_hold_the_world_on_their_card(name: str) -> None:
     world = remake(dataset_card(name))
     log = read_crm(f"bundled:{name}")

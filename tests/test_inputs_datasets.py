@@ -1,6 +1,7 @@
 """Are wrong names, spoilt files and impossible worlds refused, with all their problems and a remedy?"""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from funnelstats.data.datasets import dataset_card, dataset_mapping, dataset_pat
 from funnelstats.data.simulate import simulate_crm
 from funnelstats.data.simulate_chain import simulate_chain
 from funnelstats.data.simulate_customers import simulate_orders
+from funnelstats.data.simulate_ecommerce import simulate_ecommerce
+from funnelstats.data.simulate_finance import simulate_finance
+from funnelstats.data.simulate_retail import simulate_retail
 from funnelstats.errors import DataError
 
 
@@ -89,3 +93,25 @@ def test_other_simulators_refuse() -> None:
         simulate_orders(seed=1, r=-1, q=0.9)
     with pytest.raises(DataError, match="months: expected at least 1, found 0\n  noise: expected zero or more"):
         simulate_chain(seed=1, months=0, noise=(-1.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("simulate", "options", "message"),
+    [
+        (
+            simulate_finance,
+            {"n_clients": 0, "term_days": 30},
+            "  n_clients: expected at least 1, found 0\n  term_days: expected at least 31, found 30",
+        ),
+        (simulate_ecommerce, {"n_sessions": 0}, "n_sessions: expected at least 1, found 0"),
+        (
+            simulate_retail,
+            {"n_visits": 0, "n_customers": -2},
+            "  n_visits: expected at least 1, found 0\n  n_customers: .*found -2",
+        ),
+        (simulate_retail, {"start": "2027-01-01"}, "start: expected no later than as_of"),
+    ],
+)
+def test_industries_refuse(simulate: Callable[..., object], options: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        simulate(seed=1, **options)

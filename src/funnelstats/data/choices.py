@@ -85,7 +85,7 @@ def chance(frame: pd.DataFrame, effects: Effects) -> np.ndarray:
     """
     total = np.zeros(len(frame))
     for term, value in effects.items():
-        total += value * _column(frame, term)
+        total += value * term_column(frame, term)
     return np.asarray(expit(total))
 
 
@@ -129,14 +129,15 @@ def hidden(at: pd.Series, window: ObservationWindow) -> pd.Series:
     return at.where(at <= window.as_of).astype("datetime64[us]")
 
 
-def refuse(what: str, *, n: Mapping[str, int]) -> None:
-    """Refuse worlds of nobody, all at once."""
-    problems = [Problem(name, f"expected at least 1, found {count}") for name, count in n.items() if count < 1]
+def refuse(what: str, **least: tuple[int, int]) -> None:
+    """Refuse numbers below their least, ``name=(found, least)``, all at once."""
+    problems = [Problem(name, f"expected at least {low}, found {found}") for name, (found, low) in least.items() if found < low]
     if problems:
         raise DataError(what, problems)
 
 
-def _column(frame: pd.DataFrame, term: str) -> np.ndarray:
+def term_column(frame: pd.DataFrame, term: str) -> np.ndarray:
+    """Compute the column that a term speaks of, such as a regression needs."""
     value = np.ones(len(frame))
     for part in term.split(":"):
         name, _, level = part.partition("=")

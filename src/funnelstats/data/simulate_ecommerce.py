@@ -79,7 +79,7 @@ def simulate_ecommerce(
     >>> world.arms.set_index("arm")["chance"].idxmax()
     'Discount'
     """
-    refuse("the simulated web shop", n={"n_sessions": n_sessions})
+    refuse("the simulated web shop", n_sessions=(n_sessions, 1))
     window = ObservationWindow.of(as_of, start=start, unit="day")
     rng = np.random.default_rng([seed, 0])
     sessions = _sessions(rng, window, n_sessions)

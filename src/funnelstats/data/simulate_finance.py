@@ -89,7 +89,7 @@ def simulate_finance(
     >>> world.offers.loc[world.offers["segment"] == "Young"].set_index("offer")["expected"].idxmax()
     'Instalment loan'
     """
-    refuse("the simulated bank", n={"n_clients": n_clients, "term_days": term_days - 30})
+    refuse("the simulated bank", n_clients=(n_clients, 1), term_days=(term_days, 31))
     window = ObservationWindow.of(as_of, start=start, unit="day")
     rng = np.random.default_rng([seed, 0])
     clients = _clients(rng, n_clients)

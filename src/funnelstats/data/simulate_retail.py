@@ -71,7 +71,7 @@ def simulate_retail(
     >>> arms["chance"].idxmax(), arms["expected"].idxmax()
     ('Coupon', 'Bundle')
     """
-    refuse("the simulated shop", n={"n_visits": n_visits, "n_customers": n_customers})
+    refuse("the simulated shop", n_visits=(n_visits, 1), n_customers=(n_customers, 1))
     window = ObservationWindow.of(as_of, start=start, unit="day")
     rng = np.random.default_rng([seed, 0])
     visits = _visits(rng, window, n_visits)
