@@ -17,6 +17,7 @@ from funnelstats.data.simulate_finance import simulate_finance
 from funnelstats.data.simulate_retail import simulate_retail
 from funnelstats.models.exchangeable import BetaBinomial
 from funnelstats.models.exits import CompetingExits
+from funnelstats.models.step_pooling import pooled_steps, whole_team
 from funnelstats.models.trials import Trials
 
 Z = 4.0  # standard errors: a false alarm once in 16,000
@@ -169,3 +170,27 @@ def test_the_export_has_the_columns_and_the_truth_of_its_card(name: str) -> None
     for factor in {"owner", "channel", "region"} & set(written):
         counts = table.drop_duplicates(written["entity"])[written[factor]].value_counts()
         assert counts.to_dict() == world.truth.outcomes[factor].value_counts().to_dict()
+
+
+def test_steps_are_pooled_one_by_one_and_the_team_is_their_weighted_mean() -> None:
+    counts = read_crm("bundled:world_health").stages("clinic")
+    rates = pooled_steps(counts, seed=5, draws=500, chains=2)
+    for place, stage in enumerate(counts.stages[:-1]):
+        alone = BetaBinomial().fit(Trials.of_counts(counts, stage=stage), seed=5 + place, draws=500, chains=2).rates()
+        np.testing.assert_array_equal(rates.draws.sel(stage=stage).values, alone.draws.values)
+    team, frame = whole_team(rates, counts), counts.frame
+    for stage in counts.stages[:-1]:
+        entered = frame[frame["stage"] == stage].set_index("clinic")["entered"]
+        by_hand = sum(rates.draws.sel(stage=stage, clinic=name).values * n for name, n in entered.items()) / entered.sum()
+        np.testing.assert_allclose(team.draws.sel(stage=stage).values, by_hand)
+
+
+@pytest.mark.parametrize(("name", "group"), [("education", "channel"), ("health", "clinic"), ("manufacturing", "product_line")])
+def test_pooled_rates_of_the_bundled_groups_hold_their_truth(name: str, group: str) -> None:
+    card = dataset_card(f"world_{name}")
+    factor = next(key for key, column in card.made_by["as_written"]["columns"].items() if column == group)
+    rates = pooled_steps(read_crm(f"bundled:{card.name}").stages(group), seed=1)
+    true = remake(card).truth.expected([factor]).pivot(index=factor, columns="stage", values="rate")
+    low, high = rates.draws.quantile([0.005, 0.995], ("chain", "draw"))
+    value = true.loc[list(rates.draws[group].values), list(rates.draws["stage"].values)].to_numpy()
+    assert ((low.values <= value) & (value <= high.values)).all()

@@ -53,6 +53,8 @@ _PUBLIC = {
     "CompletePooling": "models.pooling",
     "NoPooling": "models.pooling",
     "pooling_table": "models.pooling",
+    "pooled_steps": "models.step_pooling",
+    "whole_team": "models.step_pooling",
     "HierarchicalConversion": "models.hierarchical",
     "time_in_stage": "models.timing",
     "incidence_curves": "models.timing",
