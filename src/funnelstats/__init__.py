@@ -181,6 +181,7 @@ _PUBLIC = {
     "plot_published": "report.published_figures",
     "say": "report.say",
     "publish": "report.say",
+    "against_truth": "report.truth_tables",
 }
 __all__ = sorted(_PUBLIC)
 
