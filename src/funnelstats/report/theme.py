@@ -3,6 +3,7 @@
 Meaning is never carried by hue alone: dark, hatched and pale differ in lightness and in pattern.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -44,7 +45,20 @@ def fonts() -> tuple[str, ...]:
 def _characters(family: str) -> frozenset[int]:
     from matplotlib import font_manager
 
-    return frozenset(font_manager.get_font(font_manager.findfont(family)).get_charmap())
+    with _any_weight():
+        return frozenset(font_manager.get_font(font_manager.findfont(family)).get_charmap())
+
+
+@contextmanager
+def _any_weight() -> Iterator[None]:
+    """Take a font in the weights that it has: Chinese ones often have no other, and matplotlib would say so for every figure."""
+    log = logging.getLogger("matplotlib.font_manager")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def unshown(text: str) -> str:
@@ -66,5 +80,5 @@ def styled() -> Iterator[None]:
         "axes.spines.right": False, "axes.titleweight": "bold", "hatch.linewidth": 1.2, "text.parse_math": False,
         "axes.unicode_minus": True, "figure.facecolor": "white", "savefig.facecolor": "white", "svg.hashsalt": "funnelstats",
     }  # fmt: skip
-    with rc_context(settings):
+    with rc_context(settings), _any_weight():
         yield
