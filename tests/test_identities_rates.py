@@ -20,7 +20,7 @@ from funnelstats.models.rates import decided_rate, overall_rate, step_rates
 from funnelstats.models.verdict import in_words
 from funnelstats.window import ObservationWindow
 
-COUNT_KINDS = ("wilson", "jeffreys", "agresti-coull", "clopper-pearson")
+COUNT_KINDS = ("wilson", "jeffreys", "agresti-coull", "clopper-pearson", "wilson-corrected", "mid-p", "likelihood-ratio")
 STAGES = ("Lead", "Demo", "Won")
 
 

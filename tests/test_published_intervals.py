@@ -6,16 +6,20 @@ from funnelstats.data.stages import StageCounts
 from funnelstats.interval import Interval
 from funnelstats.models.rate_table import stage_rates
 
-# Newcombe (1998a), Statistics in Medicine 17:857-872, table I, 95 %: four printed digits. Agresti-Coull and Jeffreys were
-# computed apart from this package; Jeffreys is 0 at no success. Bounds outside [0, 1] are cut, so they are typed in cut.
+# Newcombe (1998a), Statistics in Medicine 17:857-872, table I, methods 1 and 3 to 7, 95 %: four printed digits. Agresti-Coull and
+# Jeffreys were computed apart from this package; Jeffreys is 0 at no success. Bounds outside [0, 1] are cut, so they are typed in cut.
 NEWCOMBE_1998A = {
     (81, 263): {"wilson": (0.2553, 0.3662), "clopper-pearson": (0.2527, 0.3676), "agresti-coull": (0.2552, 0.3663),
-                "jeffreys": (0.2545, 0.3656)},
+                "jeffreys": (0.2545, 0.3656), "wald": (0.2522, 0.3638), "wilson-corrected": (0.2535, 0.3682),
+                "mid-p": (0.2544, 0.3658), "likelihood-ratio": (0.2542, 0.3655)},
     (15, 148): {"wilson": (0.0624, 0.1605), "clopper-pearson": (0.0578, 0.1617), "agresti-coull": (0.0614, 0.1615),
-                "jeffreys": (0.0604, 0.1576)},
-    (0, 20): {"wilson": (0.0, 0.1611), "clopper-pearson": (0.0, 0.1684), "agresti-coull": (0.0, 0.1898), "jeffreys": (0.0, 0.1166)},
+                "jeffreys": (0.0604, 0.1576), "wald": (0.0527, 0.15), "wilson-corrected": (0.0598, 0.1644),
+                "mid-p": (0.0601, 0.1581), "likelihood-ratio": (0.0596, 0.1567)},
+    (0, 20): {"wilson": (0.0, 0.1611), "clopper-pearson": (0.0, 0.1684), "agresti-coull": (0.0, 0.1898), "jeffreys": (0.0, 0.1166),
+              "wald": (0.0, 0.0), "wilson-corrected": (0.0, 0.2005), "mid-p": (0.0, 0.1391), "likelihood-ratio": (0.0, 0.0916)},
     (1, 29): {"wilson": (0.0061, 0.1718), "clopper-pearson": (0.0009, 0.1776), "agresti-coull": (0.0, 0.1863),
-              "jeffreys": (0.0037, 0.1501)},
+              "jeffreys": (0.0037, 0.1501), "wald": (0.0, 0.1009), "wilson-corrected": (0.0018, 0.1963), "mid-p": (0.0017, 0.1585),
+              "likelihood-ratio": (0.002, 0.1432)},
 }  # fmt: skip
 
 # Newcombe (1998b), Statistics in Medicine 17:873-890, table II, method 10, 95 %: four printed digits, then five computed apart.
@@ -28,6 +32,19 @@ NEWCOMBE_1998B = {
     (0, 10, 0, 10): ((-0.2775, 0.2775), (-0.27753, 0.27753)),
     (10, 10, 0, 20): ((0.6791, 1.0), (0.67909, 1.0)),
     (10, 10, 0, 10): ((0.6075, 1.0), (0.60751, 1.0)),
+}
+
+# The same cases: Newcombe's method 11 (continuity correction) and Agresti & Caffo (2000), computed apart from this package; the latter
+# is cut at 1 here.
+CORRECTED_AND_CAFFO = {
+    (56, 70, 48, 80): ((0.04277, 0.34219), (0.05245, 0.33576)),
+    (9, 10, 3, 10): ((0.10129, 0.83867), (0.16, 0.84)),
+    (6, 7, 2, 7): ((-0.02902, 0.84227), (0.03381, 0.85508)),
+    (5, 56, 0, 29): ((-0.06671, 0.2037), (-0.02887, 0.17125)),
+    (0, 10, 0, 20): ((-0.20045, 0.34454), (-0.14109, 0.21685)),
+    (0, 10, 0, 10): ((-0.34454, 0.34454), (-0.22115, 0.22115)),
+    (10, 10, 0, 20): ((0.60139, 1.0), (0.69224, 1.0)),
+    (10, 10, 0, 10): ((0.51275, 1.0), (0.61218, 1.0)),
 }
 
 # R package binom, binom.confint, 95 %, as kept in the tests of statsmodels (test_proportion.py).
@@ -94,10 +111,24 @@ def test_difference_to_the_printed_digit(four, bounds):
     assert found == pytest.approx(own, abs=6e-6)
 
 
+@pytest.mark.parametrize(
+    ("four", "bounds"), CORRECTED_AND_CAFFO.items(), ids=lambda v: f"Newcombe 1998b method 11 and Agresti-Caffo {v}"
+)
+def test_difference_by_other_rules(four, bounds):
+    for kind, expected in zip(("newcombe-corrected", "agresti-caffo"), bounds, strict=True):
+        assert Interval(prob=0.95, kind=kind).of_two_counts(*four) == pytest.approx(expected, abs=6e-6)
+
+
+def test_difference_7_of_34_against_1_of_34_r_propcis_agresti_caffo():
+    """R PropCIs wald2ci, as kept in the tests of statsmodels."""
+    found = Interval(prob=0.95, kind="agresti-caffo").of_two_counts(7, 34, 1, 34)
+    assert found == pytest.approx((0.01161167, 0.32172166), abs=1e-6)
+
+
 def test_difference_7_of_34_against_1_of_34_fagerland_2015_newcombe():
     found = Interval(prob=0.95, kind="newcombe").of_two_counts(7, 34, 1, 34)
     assert found == pytest.approx((0.019, 0.34), abs=5e-4)  # Fagerland, Lydersen & Laake (2015), two printed digits
-    assert found == pytest.approx((0.01892, 0.34037), abs=5e-5)
+    assert found == pytest.approx((0.01892, 0.34037), abs=5e-6)  # by hand from the two Wilson intervals
 
 
 def test_ratio_7_of_34_against_1_of_34_r_propcis_koopman():

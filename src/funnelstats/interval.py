@@ -4,6 +4,7 @@ The default is set here and nowhere else: 90 % equal-tailed. Equal tails survive
 of a rate maps to the interval of its odds or of the revenue it brings; a highest-density interval does not.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -12,13 +13,24 @@ import numpy as np
 from funnelstats.errors import DataError, Problem
 
 DrawKind = Literal["equal-tailed", "hdi"]
-CountKind = Literal["wilson", "jeffreys", "agresti-coull", "clopper-pearson"]
-PairKind = Literal["newcombe", "koopman"]
+CountKind = Literal[
+    "wilson", "jeffreys", "agresti-coull", "clopper-pearson", "wilson-corrected", "mid-p", "likelihood-ratio", "wald"
+]
+PairKind = Literal["newcombe", "newcombe-corrected", "agresti-caffo", "koopman"]
 Kind = DrawKind | CountKind | PairKind
 
-_STATSMODELS_NAME = {"wilson": "wilson", "jeffreys": "jeffreys", "agresti-coull": "agresti_coull", "clopper-pearson": "beta"}
+_STATSMODELS_NAME = {
+    "wilson": "wilson",
+    "jeffreys": "jeffreys",
+    "agresti-coull": "agresti_coull",
+    "clopper-pearson": "beta",
+    "wald": "normal",
+}
+_STATSMODELS_PAIR = {"newcombe": "newcomb", "agresti-caffo": "agresti-caffo"}
 _WORDS = {"hdi": "highest-density", "wilson": "Wilson", "jeffreys": "Jeffreys", "agresti-coull": "Agresti-Coull",
-          "clopper-pearson": "Clopper-Pearson", "newcombe": "Newcombe", "koopman": "Koopman"}  # fmt: skip
+          "clopper-pearson": "Clopper-Pearson", "wilson-corrected": "continuity-corrected Wilson", "mid-p": "mid-P", "wald": "Wald",
+          "newcombe": "Newcombe", "newcombe-corrected": "continuity-corrected Newcombe", "agresti-caffo": "Agresti-Caffo",
+          "koopman": "Koopman"}  # fmt: skip
 KINDS: tuple[str, ...] = (*get_args(DrawKind), *get_args(CountKind), *get_args(PairKind))
 
 
@@ -33,7 +45,9 @@ class Interval:
     kind : str
         ``"equal-tailed"`` or ``"hdi"`` for draws; ``"wilson"``, ``"jeffreys"``, ``"agresti-coull"`` or
         ``"clopper-pearson"`` for a count out of a number of trials; ``"newcombe"`` for the difference and ``"koopman"``
-        for the ratio of two of them.
+        for the ratio of two of them. To set a number beside another's report: ``"wilson-corrected"``, ``"mid-p"``,
+        ``"likelihood-ratio"``, and for differences ``"newcombe-corrected"`` and ``"agresti-caffo"``; ``"wald"`` is here
+        for that alone, as it misses small and large rates.
 
     Raises
     ------
@@ -103,18 +117,20 @@ class Interval:
         """
         from statsmodels.stats.proportion import proportion_confint
 
-        if self.kind not in _STATSMODELS_NAME:
+        if self.kind not in get_args(CountKind):
             raise DataError("the interval", [Problem("kind", f"{self.kind!r} is for draws, not for counts", 'use "wilson"')])
         k, n = (part.copy() for part in np.broadcast_arrays(np.asarray(count, dtype=float), np.asarray(trials, dtype=float)))
         if not np.all((k >= 0) & (k <= n) & (n >= 1)):
             raise DataError("the proportion", [Problem("count", "expected 0 <= count <= trials and trials >= 1")])
+        if self.kind in _WRITTEN_OUT:
+            return _WRITTEN_OUT[self.kind](k, n, self.prob)
         lower, upper = proportion_confint(k, n, alpha=1 - self.prob, method=_STATSMODELS_NAME[self.kind])
         if self.kind == "jeffreys":
             lower, upper = np.where(k == 0, 0.0, lower), np.where(k == n, 1.0, upper)
         return np.clip(lower, 0.0, 1.0), np.clip(upper, 0.0, 1.0)
 
     def of_two_counts(self, count_a: int, trials_a: int, count_b: int, trials_b: int) -> tuple[float, float]:
-        """Bounds of the difference (``"newcombe"``) or the ratio (``"koopman"``) of two proportions, a against b.
+        """Bounds of the difference (``"newcombe"`` and others) or the ratio (``"koopman"``) of two proportions, a against b.
 
         Parameters
         ----------
@@ -124,8 +140,8 @@ class Interval:
         Returns
         -------
         lower, upper : float
-            Newcombe (1998b) method 10, Statistics in Medicine 17:873, without continuity correction; Koopman (1984),
-            Biometrics 40:513, the inverted score test.
+            Newcombe (1998b) methods 10 and, corrected for continuity, 11, Statistics in Medicine 17:873; Agresti & Caffo
+            (2000), The American Statistician 54:280; Koopman (1984), Biometrics 40:513, the inverted score test.
 
         Examples
         --------
@@ -140,9 +156,12 @@ class Interval:
             raise DataError("two proportions", [Problem("count", "expected 0 <= count <= trials and trials >= 1")])
         if self.kind == "koopman":
             return _koopman(count_a, trials_a, count_b, trials_b, self.prob)
+        if self.kind == "newcombe-corrected":
+            return _square_and_add(count_a, trials_a, count_b, trials_b, self.prob)
         from statsmodels.stats.proportion import confint_proportions_2indep
 
-        lower, upper = confint_proportions_2indep(count_a, trials_a, count_b, trials_b, method="newcomb", alpha=1 - self.prob)
+        method = _STATSMODELS_PAIR[self.kind]
+        lower, upper = confint_proportions_2indep(count_a, trials_a, count_b, trials_b, method=method, alpha=1 - self.prob)
         return max(float(lower), -1.0), min(float(upper), 1.0)
 
     def __str__(self) -> str:
@@ -182,6 +201,65 @@ def _highest_density(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.nd
     first = np.argmin(widths, axis=-1)[..., None]
     lower, upper = np.take_along_axis(ordered, first, -1), np.take_along_axis(ordered, first + inside, -1)
     return lower[..., 0], upper[..., 0]
+
+
+def _wilson_corrected(k: np.ndarray, n: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+    """Score interval with continuity correction, Newcombe (1998a) method 4."""
+    from scipy.special import ndtri
+
+    z, p = ndtri((1 + prob) / 2), k / n
+    half_lower = z * np.sqrt(np.maximum(z**2 - 2 - 1 / n + 4 * p * (n * (1 - p) + 1), 0.0))
+    half_upper = z * np.sqrt(np.maximum(z**2 + 2 - 1 / n + 4 * p * (n * (1 - p) - 1), 0.0))
+    lower = (2 * k + z**2 - 1 - half_lower) / (2 * (n + z**2))
+    upper = (2 * k + z**2 + 1 + half_upper) / (2 * (n + z**2))
+    return np.where(k == 0, 0.0, np.clip(lower, 0, 1)), np.where(k == n, 1.0, np.clip(upper, 0, 1))
+
+
+def _mid_p(k: np.ndarray, n: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rates at which half the chance of ``k`` and all of more are one tail, or all but one."""
+    from scipy.stats import binom
+
+    def tail(p: np.ndarray) -> np.ndarray:
+        return np.asarray(binom.sf(k, n, p) + 0.5 * binom.pmf(k, n, p))
+
+    zero, one, out = np.zeros_like(k), np.ones_like(k), (1 - prob) / 2
+    lower, upper = _bisect(lambda p: tail(p) > out, zero, one), _bisect(lambda p: tail(p) > 1 - out, zero, one)
+    return np.where(k == 0, 0.0, lower), np.where(k == n, 1.0, upper)
+
+
+def _likelihood_ratio(k: np.ndarray, n: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rates whose deviance from the observed one is the quantile of chi-square."""
+    from scipy.special import chdtri, xlog1py, xlogy
+
+    p, most = k / n, chdtri(1, 1 - prob)
+
+    def far(q: np.ndarray) -> np.ndarray:
+        return np.asarray(2 * (xlogy(k, p) + xlog1py(n - k, -p) - xlogy(k, q) - xlog1py(n - k, -q)) > most)
+
+    lower = _bisect(lambda q: ~far(q), np.zeros_like(k), p)
+    upper = _bisect(far, p, np.ones_like(k))
+    return np.where(k == 0, 0.0, lower), np.where(k == n, 1.0, upper)
+
+
+def _bisect(beyond: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Where ``beyond`` turns true between ``low`` and ``high``, for each element."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        over = beyond(middle)
+        low, high = np.where(over, low, middle), np.where(over, middle, high)
+    return (low + high) / 2
+
+
+_WRITTEN_OUT = {"wilson-corrected": _wilson_corrected, "mid-p": _mid_p, "likelihood-ratio": _likelihood_ratio}
+
+
+def _square_and_add(x: int, m: int, y: int, n: int, prob: float) -> tuple[float, float]:
+    """Difference from two corrected score intervals, Newcombe (1998b) method 11."""
+    counts, trials = np.array([x, y], dtype=float), np.array([m, n], dtype=float)
+    (p, q), (lower, upper) = counts / trials, _wilson_corrected(counts, trials, prob)
+    least = p - q - np.hypot(p - lower[0], upper[1] - q)
+    most = p - q + np.hypot(upper[0] - p, q - lower[1])
+    return max(float(least), -1.0), min(float(most), 1.0)
 
 
 def _koopman(x: int, m: int, y: int, n: int, prob: float) -> tuple[float, float]:
