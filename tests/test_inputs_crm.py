@@ -230,6 +230,26 @@ def test_success_before_the_first_stage():
     assert read(early, on_problem="set_aside").removed == {"Won before Lead": 1}
 
 
+def test_success_before_the_first_stage_that_has_dates():
+    """Where a snapshot keeps no date of the first stage, the next one is where a record begins."""
+    undated = SNAPSHOT | {"dates": {"Demo": "demo", "Won": "closed", "Lost": "closed"}}
+    deals = pd.DataFrame(
+        {"id": [1, 2], "now": ["Won", "Lost"], "demo": ["2026-01-15"] * 2, "closed": ["2026-01-13", "2026-01-14"]}
+    )
+    expected = (
+        "Won: expected Won no earlier than Demo, found 1 other: '2026-01-13 before 2026-01-15' (id 1, row 1); correct the dates, "
+    )
+    assert refusal(deals, undated)[1:] == [expected + ASIDE]
+    assert read(deals, undated, on_problem="set_aside").removed == {"Won before Demo": 1}
+
+
+def test_counts_that_rise_are_one_problem():
+    """What would be left over is negative there, which is the same fault."""
+    rising = pd.DataFrame({"stage": ["Lead", "Demo", "Won"], "n": [10, 20, 5], "rep": "Ann"})
+    lines = refusal(rising, COUNTS, as_of=None)
+    assert [line.split(",")[0] for line in lines[1:]] == ["entered: expected numbers that do not rise along the funnel"]
+
+
 def test_dates_after_the_end_of_observation():
     log = read(frame(), as_of="2026-01-10")
     assert log.stages().frame["entered"].tolist() == [2, 1, 0]

@@ -203,9 +203,10 @@ def _ordered(frame: pd.DataFrame, stages: Sequence[str], by: Sequence[str]) -> p
 def _violations(frame: pd.DataFrame, stages: tuple[str, ...], by: tuple[str, ...]) -> list[Problem]:
     """Every way in which counts can fail to be a funnel."""
     problems = []
-    numbers = frame[list(COUNTS)]
-    if (numbers < 0).any(axis=None):
-        rows = list(frame.index[(numbers < 0).any(axis=1)] + 1)
+    rises = frame["advanced"] > frame["entered"]  # what is left over is negative there, and the rise is named below
+    negative = (frame[list(COUNTS)] < 0).any(axis=1) & ~(rises & (frame[["entered", "advanced"]] >= 0).all(axis=1))
+    if negative.any():
+        rows = list(frame.index[negative] + 1)
         problems.append(Problem("counts", f"expected no negative number, found some in rows {rows[:5]}"))
     inner = frame["stage"] != stages[-1]
     off = inner & (frame["entered"] != frame["advanced"] + frame["lost"] + frame["open"])

@@ -50,7 +50,7 @@ def whole_problems(events: ir.Table, window: ObservationWindow | None, *, curren
 
 def won_before_first(events: ir.Table, mapping: Mapping) -> list[Finding]:
     """Entities whose success is dated before their first stage; a bare date is no earlier than a time on that day."""
-    first, last = mapping.stages[0], mapping.stages[-1]
+    first, last = _first_dated(mapping), mapping.stages[-1]
     won = (
         events.filter(events.stage == last)
         .group_by("entity")
@@ -67,6 +67,14 @@ def won_before_first(events: ir.Table, mapping: Mapping) -> list[Finding]:
     what, fix = f"expected {last} no earlier than {first}", "correct the dates"
     check = Check(reason=f"{last} before {first}", where=last, what=what, fix=fix, bad=ibis.literal(True), shown=told)
     return [finding(early, check, count, entity=early.entity)]
+
+
+def _first_dated(mapping: Mapping) -> str:
+    """Return the first stage, or in a snapshot the first with a date: without one nobody could be seen to be won before it."""
+    if any(table.shape != "snapshot" for table in mapping.tables):
+        return mapping.stages[0]
+    dated = {name for table in mapping.tables for name in table.dates}
+    return next((name for name in mapping.stages[:-1] if name in dated), mapping.stages[0])
 
 
 def all_problems(
