@@ -80,7 +80,9 @@ def _places(stamps: pd.Series, name: str, length: str, problems: list[Problem]) 
 
 
 def one_currency(frame: pd.DataFrame, currency: str, units: Mapping[str, str], problems: list[Problem]) -> str:
-    """Return the currency of all amounts: that of the units, of the argument and of the column it names."""
+    """Return the currency of all amounts: that of the units, of the argument and of the column it names, or that is called so."""
+    if not currency:
+        currency = next((str(name) for name in frame.columns if str(name).casefold() == "currency"), "")
     codes = {code for unit in units.values() for code in re.findall(r"\b[A-Z]{3}\b", unit)}
     if currency in frame.columns:
         codes |= set(frame[currency].dropna().astype(str))

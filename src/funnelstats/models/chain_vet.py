@@ -66,7 +66,7 @@ def require_data(chain: Any, data: Any, method: str, errors: str | None) -> None
             )
             ends = name in (chain.variables[0], chain.variables[-1])
             problems.append(Problem(name, f"missing link: expected a variable, found {', '.join(data.variables)}",
-                                    "name its column" if ends else fix))  # fmt: skip
+                                    "name its column; a column of text is none" if ends else fix))  # fmt: skip
     if errors is not None and errors not in get_args(Errors):
         problems.append(Problem("errors", f"expected one of {', '.join(get_args(Errors))}, found {errors!r}"))
     elif errors == "hac" and not data.length:
