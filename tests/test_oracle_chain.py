@@ -88,6 +88,44 @@ def test_chain_oracle_exact_levels(eight):
     assert found.point == pytest.approx(11.127659574468085, rel=1e-12)
 
 
+SHARED = np.full((4, 4), 0.4) + np.diag([0.6] * 4)
+SHARED[0, 1:] = SHARED[1:, 0] = 0.0
+
+
+@pytest.mark.parametrize(
+    ("noise", "direct", "error_L", "error_S", "c", "e", "product", "total"),
+    [
+        (np.eye(4), 0.0, 0.0, 0.0, 0.5, 0.8, 0.8, 0.8),
+        (SHARED, 0.0, 0.0, 0.0, 0.58, 1.0264151, 1.19064, 0.8),
+        (np.eye(4), 0.5, 0.0, 0.0, 0.5, 1.0222222, 1.0222222, 1.3),
+        (np.eye(4), 0.0, 1.0, 0.0, 0.4166667, 0.8, 0.6666667, 0.8),
+        (np.eye(4), 0.0, 1.0, 1.0, 0.4166667, None, None, 0.8),
+    ],
+    ids=["recursive", "errors correlated .4", "missing arrow .5", "error in L", "error in L and S"],
+)
+def test_chain_plims(noise, direct, error_L, error_S, c, e, product, total):
+    """What least squares tends to where an assumption fails: fits to data whose sample moments are exactly those of the world."""
+    white = np.linalg.qr(np.column_stack([np.ones(400), np.random.default_rng(5).standard_normal((400, 6))]))[0][:, 1:] * 20
+    M, u1, u2, u3 = np.linalg.cholesky(noise) @ white.T[:4]
+    L = 2 * M + u1
+    S = 0.5 * L + u2
+    R = 0.8 * S + direct * M + u3
+    frame = pd.DataFrame({"M": M, "L": L + error_L * white[:, 4], "S": S + error_S * white[:, 5], "R": R})
+    points = Chain().fit(Periods.of(frame + 50.0, period=None), seed=1, errors="classical", draws=50).points()
+    if e is None:  # S = M + u1 / 2 + u2, recorded with an error of variance 1
+        e = 0.8 * 2.25 / 3.25
+        product = 2 * c * e
+        assert product == pytest.approx(0.4611, abs=0.01)  # own simulation of 4,000 worlds
+    assert (points["a"], points["c"], points["e"]) == (
+        pytest.approx(2, rel=1e-9),
+        pytest.approx(c, rel=1e-6),
+        pytest.approx(e, rel=1e-6),
+    )
+    assert points["a"] * points["c"] * points["e"] == pytest.approx(product, rel=1e-5)
+    reduced = Chain.of("M -> R").fit(Periods.of(frame + 50.0, period=None), seed=1, errors="classical", draws=50)
+    assert next(iter(reduced.points().values())) == pytest.approx(total, rel=1e-9)
+
+
 def test_instrumental_identity_holds_on_any_data_and_the_peer_agrees():
     """Three stages of linearmodels, coefficients and joint covariance, are the closed form of a just identified chain."""
     for seed in range(3):

@@ -529,6 +529,8 @@ def test_bgnbd_customers_of_the_papers():
     frequent = (26, 216 / 7, 31.0)  # customer 1516, BTYD
     assert bgnbd.expected_purchases(52.0, *frequent, **BG_BTYD) == pytest.approx(25.75658589, rel=1e-8)
     assert bgnbd.probability_alive(*frequent, **BG_BTYD) == pytest.approx(0.9688522601, rel=1e-8)
+    printed = bgnbd.expected_purchases(52.0, *frequent, **BG_BTYD), bgnbd.probability_alive(*frequent, **BG_BTYD)
+    assert printed == pytest.approx((25.75659, 0.9688523), rel=1e-6)
     paradox = bgnbd.expected_purchases(52.0, np.array([10, 15, 20, 25]), 20.0, 39.0, **BG_BTYD)
     np.testing.assert_allclose(paradox, [0.3474606, 0.04283391, 0.004158973, 0.0003583685], rtol=1e-5)
 
@@ -555,6 +557,7 @@ def test_pareto_customers_of_btyd():
     np.testing.assert_allclose(paradox, [0.7062289, 0.1442396, 0.02250658, 0.00309267], rtol=2e-3)
     btyd = {"r": 0.553, "alpha": 10.58, "s": 0.606, "beta": 11.656}
     assert paretonbd.probability_alive(0, 0.0, 39.0, **btyd) == pytest.approx(0.2941633, abs=3e-4)
+    assert paretonbd.probability_alive(0, 0.0, 39.0, **PN) == pytest.approx(0.2941422393, rel=1e-8)
     clvtools = {"r": 0.55315, "alpha": 10.57633, "s": 0.60625, "beta": 11.6715}
     assert paretonbd.probability_alive(0, 0.0, 39.0, **clvtools) == pytest.approx(0.2943338848, rel=1e-8)
 
@@ -601,6 +604,7 @@ def test_bgbb_expected():
     given = bgbb.expected_purchases(10, [0, 4], [0, 5], 6, **BGBB_BTYD)
     np.testing.assert_allclose(given, [0.1302168678, 3.627858114], rtol=1e-9)
     np.testing.assert_allclose(given, [0.1302169, 3.627858], rtol=1e-5)  # BTYD
+    assert bgbb.expected_purchases_new(10, **BGBB_BTYD) == pytest.approx(3.179805, abs=1e-6)  # BTYD
 
 
 def test_bgbb_counts_of_note_010():
@@ -677,6 +681,14 @@ def test_fits_of_cdnow(cdnow, model, own, se, density, printed):
     days = model.fit(cdnow.in_unit("day"), seed=1, method="mle").maximum()
     times = [7.0 if name in ("alpha", "beta") else 1.0 for name in days.index]
     np.testing.assert_allclose(days["estimate"], found["estimate"] * times, rtol=1e-6)  # weeks to days
+
+
+def test_fit_of_cdnow_with_times_rounded_as_in_the_copies_of_it(cdnow):
+    """The table that most packages carry has weeks of two decimals: the maximum moves in the fourth digit, the density by .0036."""
+    rounded = Customers.of(cdnow.frequency, np.round(cdnow.recency, 2), np.round(cdnow.T, 2), unit="week", weight=cdnow.weight)
+    found = BgNbd().fit(rounded, seed=1, method="mle").maximum()
+    np.testing.assert_allclose(found["estimate"], [0.2425929, 4.4135315, 0.7928862, 2.4257538], rtol=2e-5)
+    assert found.attrs["log_likelihood"] == pytest.approx(-9582.425561, abs=1e-4)
 
 
 def test_fit_of_cdnow_spending(cdnow):

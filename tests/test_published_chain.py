@@ -215,6 +215,19 @@ def test_article_the_two_slopes_are_not_identified():
     assert found["residual sum of squares"] == 0
 
 
+def test_article_through_the_origin():
+    """What a hundred steps of the listing drift to: the line without its intercept, 28.9 M, whose mean squared error is 4444.4."""
+    frame = training_table().frame
+    M, R = frame["M"].to_numpy(dtype=float), frame["R"].to_numpy(dtype=float)
+    slope = (M @ R) / (M @ M)
+    assert (slope, np.mean((R - slope * M) ** 2)) == (pytest.approx(28.8888888889), pytest.approx(4444.4444444))
+    table = train(range(100), steps=100).table  # the nearest start ends within a hundredth of that floor
+    assert table["loss"].min() == pytest.approx(4444.4444444, rel=0.02)
+    assert table["slope"].median() == pytest.approx(slope, abs=0.05)
+    design = np.column_stack([frame["L"], M, np.ones(5)]).astype(float)
+    np.testing.assert_allclose(np.linalg.svd(design, compute_uv=False), [4743.65412, 0.745355919, 0], atol=1e-5)
+
+
 def test_article_no_number_comes_from_its_singular_matrix():
     frame = training_table().frame
     table = Periods.of(frame, period=None, columns=["M", "L", "R"])
