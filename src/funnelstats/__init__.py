@@ -72,6 +72,7 @@ _PUBLIC = {
     "ShiftedBetaGeometric": "models.retention",
     "Renewals": "models.retention",
     "GammaGamma": "models.spend",
+    "pool_segments": "models.segments",
     "Affine": "models.affine",
     "Chain": "models.chain",
     "effect_table": "models.chain_effects",
