@@ -1,11 +1,14 @@
-"""Customers from transactions, and what they will buy: this package beside hand-written DuckDB SQL, pandas and lifetimes.
+"""Customers from transactions, and what they will buy: this package beside hand-written DuckDB SQL, pandas, lifetimes and pymc-marketing.
 
 *Summary.* Frequency, recency, age and mean value of each customer from a Parquet order book, purchases of one day merged. *Fits.* Maximum likelihood
-on the same histories in days, checks included, reading of the file not; the parameters stand beside the times. *Posterior* is this package's Laplace draws, importance-weighted. lifetimes 0.11 (2020) runs in an
-environment of its own: `python -m benchmarks btyd --peer PYTHON` with an interpreter that has lifetimes and setuptools below 80.
-Every contender has a fresh process and one thread for linear algebra.
+(pymc-marketing: its ``map``, which has priors) on the same histories in days, checks included, reading of the file not; the parameters stand beside the
+times. *Posterior* is this package's Laplace draws, importance-weighted. *Value* is a table with mean and interval of the discounted value of every
+customer over 12 months, fits not included in the time. The peers run in an environment of their own, as they ask for older packages: `python -m
+benchmarks btyd --peer PYTHON` with an interpreter that has lifetimes 0.11, setuptools below 80 and pymc-marketing. Every contender has a fresh
+process and one thread for linear algebra; peers are called twice and the second call counts.
 """
 
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -14,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import THREADS, Timing, in_child, machine, report, timed
+from benchmarks.measure import THREADS, Timing, in_child, load, machine, report, timed
 
 SUMMARIES = (1_000_000, 10_000_000)
 CUSTOMERS = (2_357, 100_000, 1_000_000)
@@ -63,6 +66,15 @@ def summary_lifetimes(path: str) -> Any:
     return [len(found), int(found["frequency"].sum()), float(found["T"].sum())]
 
 
+def summary_pymc_marketing(path: str) -> Any:
+    """``rfm_summary``, whose frequency and recency are those of lifetimes."""
+    import pandas as pd
+    from pymc_marketing.clv.utils import rfm_summary
+
+    found = rfm_summary(pd.read_parquet(path), "customer", "at", "amount", observation_period_end=AS_OF)
+    return [len(found), int(found["frequency"].sum()), float(found["T"].sum())]
+
+
 _TABLES: dict[str, Any] = {}
 
 
@@ -101,20 +113,64 @@ def _lifetimes(path: str, model: str) -> Any:
     return {name: float(value) for name, value in fitter.params_.items()}
 
 
+def _pymc_marketing(path: str, model: str) -> Any:
+    from pymc_marketing import clv
+
+    table = _table(path).rename_axis("customer_id").reset_index()
+    if model == "Gamma-Gamma":
+        table = table[table["frequency"] > 0]
+    kind = {"BG/NBD": clv.BetaGeoModel, "Pareto/NBD": clv.ParetoNBDModel, "Gamma-Gamma": clv.GammaGammaModel}[model]
+    fitted = kind(data=table)
+    fitted.fit(method="map", progressbar=False)
+    names = {"BG/NBD": ("r", "alpha", "a", "b"), "Pareto/NBD": ("r", "alpha", "s", "beta"), "Gamma-Gamma": ("p", "q", "v")}[model]
+    return {name: float(fitted.fit_result[name]) for name in names}
+
+
+_FITS: dict[str, Any] = {}
+
+
+def value_ours(path: str) -> Any:
+    """Value every customer; the two fits are made once, before the first call is over."""
+    from funnelstats.data.customers import Customers
+    from funnelstats.decisions.lifetime_value import lifetime_value
+    from funnelstats.models.purchases import BgNbd
+    from funnelstats.models.spend import GammaGamma
+
+    if path not in _FITS:
+        table = _table(path)
+        data = Customers.of(table["frequency"], table["recency"], table["T"], unit="day", monetary_value=table["monetary_value"])
+        _FITS[path] = BgNbd().fit(data, seed=1), GammaGamma().fit(data, seed=1)
+    found = lifetime_value(*_FITS[path], horizon=12, margin=0.3, discount_rate=0.01, period="month").table()
+    return {"mean value": float(found["mean"].mean())}
+
+
 MODELS = ("BG/NBD", "Pareto/NBD", "Gamma-Gamma")
+PEERS = ("lifetimes", "pymc-marketing")
 TASKS: dict[str, Any] = {
     "summary funnelstats": summary_ours, "summary DuckDB SQL by hand": summary_sql, "summary pandas": summary_pandas,
-    "summary lifetimes": summary_lifetimes,
+    "summary lifetimes": summary_lifetimes, "summary pymc-marketing": summary_pymc_marketing, "value funnelstats": value_ours,
     **{f"{model} funnelstats": lambda path, model=model: _ours(path, model, "mle") for model in MODELS},
     **{f"{model} funnelstats, posterior": lambda path, model=model: _ours(path, model, "laplace") for model in MODELS},
     **{f"{model} lifetimes": lambda path, model=model: _lifetimes(path, model) for model in MODELS},
+    **{f"{model} pymc-marketing": lambda path, model=model: _pymc_marketing(path, model) for model in MODELS},
 }  # fmt: skip
 
 
 def _measure(name: str, path: Path, peer: str) -> Timing | None:
-    if not name.endswith("lifetimes"):
+    if not name.endswith(PEERS):
         return in_child("benchmarks.btyd", "--child", name, str(path), str(REPEATS))
-    return in_child("benchmarks.btyd", "--child", name, str(path), "1", python=peer) if peer else None
+    try:
+        return in_child("benchmarks.btyd", "--child", name, str(path), "1", python=peer) if peer else None
+    except subprocess.CalledProcessError:
+        return None
+
+
+def _versions(peer: str) -> str:
+    """Name what the peers' environment holds."""
+    if not peer:
+        return ""
+    code = "from importlib.metadata import version; print(*(f'{n} {version(n)}' for n in ('lifetimes', 'pymc-marketing', 'pymc', 'pandas')), sep=', ')"
+    return f"Peers: {subprocess.run([peer, '-c', code], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()}. "
 
 
 def _rows(kind: str, size: int, path: Path, names: list[str], peer: str) -> list[list[str]]:
@@ -130,14 +186,14 @@ def _rows(kind: str, size: int, path: Path, names: list[str], peer: str) -> list
         rows.append(
             [kind, f"{size:,}", name, f"{timing.median:.3f}", f"{timing.median / base.median:.1f}", f"{timing.peak:.2f}", shown]
         )
-        if not isinstance(result, dict):
-            assert result == base.result, f"the summaries do not agree: {name} {result}, funnelstats {base.result}"
+        if isinstance(result, list) and result != base.result:
+            rows[-1][-1] = f"{result[0]:,} customers, {result[1]:,} repeats, others {base.result[0]:,} and {base.result[1]:,}"
     print("\n".join(" | ".join(row) for row in rows), flush=True)
     return rows
 
 
 def main(arguments: list[str]) -> None:
-    """Measure summaries and fits; ``--peer PYTHON`` adds lifetimes."""
+    """Measure summaries and fits; ``--peer PYTHON`` adds the peers."""
     if arguments[:1] == ["--child"]:
         _, name, path, repeats = arguments
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -153,17 +209,19 @@ def main(arguments: list[str]) -> None:
         for size in SUMMARIES:
             path = Path(folder) / f"orders_{size}.parquet"
             write_orders(path, rows=size)
-            rows += _rows("summary", size, path, ["funnelstats", "DuckDB SQL by hand", "pandas", "lifetimes"], peer)
+            rows += _rows("summary", size, path, ["funnelstats", "DuckDB SQL by hand", "pandas", *PEERS], peer)
         for size in CUSTOMERS:
             path = Path(folder) / f"histories_{size}.parquet"
             write_histories(path, customers=size)
             for model in (
                 MODELS if size < max(CUSTOMERS) else ("BG/NBD", "Gamma-Gamma")
             ):  # Pareto/NBD: minutes, and hours for the peer
-                rows += _rows(model, size, path, ["funnelstats", "funnelstats, posterior", "lifetimes"], peer)
+                rows += _rows(model, size, path, ["funnelstats", "funnelstats, posterior", *PEERS], peer)
+            rows += _rows("value", size, path, ["funnelstats"], peer)
     header = ["task", "rows or customers", "contender", "warm, s", "ratio to funnelstats", "peak, GB", "parameters"]
     table = markdown_table(header, [[row[0], *row[1:]] for row in rows])
-    body = f"{' '.join((__doc__ or '').split())}\n\n{machine('duckdb', 'ibis-framework', 'scipy', 'pandas')}\n\n{table}"
+    about = f"{machine('duckdb', 'ibis-framework', 'scipy', 'pandas')} {_versions(peer)}{load()}"
+    body = f"{' '.join((__doc__ or '').split())}\n\n{about}\n\n{table}"
     write_section("btyd", "Customers: summaries and fits", body)
 
 

@@ -76,3 +76,13 @@ def machine(*packages: str) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     named = ", ".join(f"{name} {version(name)}" for name in packages)
     return f"{THREADS} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}; {named}."
+
+
+def load() -> str:
+    """Say how busy the machine is, where it is: seconds are then too long, and only ratios can be read."""
+    busy = os.getloadavg()[1]
+    return (
+        f"Other programs kept the machine busy meanwhile (load {busy:.0f} on {THREADS} cores): read the ratios."
+        if busy > THREADS
+        else ""
+    )
