@@ -5,10 +5,12 @@
 for each group, as a user would write it. Both return 4,000 draws; an effective draw is the smaller bulk effective sample size of mean
 and log concentration, and compilation counts, because a new data set is a new model. *Crossed.* 200 consultants by 3 channels by
 4 steps, 4 chains of 1,000 draws, one after another, by this package's own density.
-bambi is not installed here and has not been run. One process, one thread for linear algebra.
+bambi has a logit-normal model of the same groups and runs in an environment of its own: `python -m benchmarks hierarchical --peer PYTHON`.
+One process, one thread for linear algebra.
 """
 
 import os
+import subprocess
 import time
 import warnings
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.document import markdown_table, write_section
-from benchmarks.measure import machine
+from benchmarks.measure import in_child, load, machine
 from funnelstats.data.stages import StageCounts
 from funnelstats.inference.diagnose import convergence
 from funnelstats.models.exchangeable import BetaBinomial
@@ -79,17 +81,34 @@ def crossed(owners: int) -> StageCounts:
     return StageCounts.of(pd.DataFrame(rows), by=["owner", "channel"])
 
 
+def by_bambi(groups: int, peer: str) -> list[str]:
+    """Seconds and effective draws of bambi, as text."""
+    if not peer:
+        return ["not run", ""]
+    try:
+        found = in_child("benchmarks._bambi", str(groups), python=peer)
+    except subprocess.CalledProcessError:
+        return ["failed", ""]
+    return [f"{found.cold:.1f}", f"{found.result:,.0f}"]
+
+
 def main(arguments: list[str]) -> None:
-    """Measure the sizes given (default: 20 to 20,000 groups), then the crossed model."""
+    """Measure the sizes given (default: 20 to 20,000 groups), then the crossed model; ``--peer PYTHON`` adds bambi up to 200 groups."""
+    peer = ""
+    if "--peer" in arguments:
+        at = arguments.index("--peer")
+        peer, arguments = arguments[at + 1], arguments[:at] + arguments[at + 2 :]
     rows = []
     by_quadrature(exchangeable(10))  # imports and caches are no part of a fit
     for size in [int(size) for size in arguments] or SIZES:
         trials = exchangeable(size)
         (ours, own), (theirs, other) = by_quadrature(trials), by_pymc(trials)
         ratio = (own / ours) / (other / theirs)
-        rows.append([f"{size:,}", f"{ours:.2f}", f"{theirs:.1f}", f"{other:,.0f}", f"{ratio:,.0f}"])
+        rows.append([f"{size:,}", f"{ours:.2f}", f"{theirs:.1f}", f"{other:,.0f}", f"{ratio:,.0f}",
+                     *(by_bambi(size, peer) if size <= 200 else ["", ""])])  # fmt: skip
         print(" ".join(rows[-1]), flush=True)
-    header = ["groups", "this package, s", "pm.sample, s", "its effective draws", "effective draws per second, ratio"]
+    header = ["groups", "this package, s", "pm.sample, s", "its effective draws", "effective draws per second, ratio", "bambi, s",
+              "its effective draws"]  # fmt: skip
     more = []
     for owners in (20, 200):
         counts = crossed(owners)
@@ -101,5 +120,5 @@ def main(arguments: list[str]) -> None:
                      f"{found['smallest tail ESS']:,.0f}", f"{found['largest R-hat']:.3f}", f"{found['divergences']:.0f}"])  # fmt: skip
         print(" ".join(more[-1]), flush=True)
     second = ["owners x channels x steps", "s", "smallest bulk ESS", "smallest tail ESS", "largest R-hat", "divergences"]
-    body = f"{' '.join((__doc__ or '').split())}\n\n{machine('pymc', 'nutpie', 'scipy')}\n\n{markdown_table(header, rows)}\n\n{markdown_table(second, more)}"
+    body = f"{' '.join((__doc__ or '').split())}\n\n{machine('pymc', 'nutpie', 'scipy')} {load()}\n\n{markdown_table(header, rows)}\n\n{markdown_table(second, more)}"
     write_section("hierarchical", "Hierarchical conversion", body)
