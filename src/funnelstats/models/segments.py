@@ -103,6 +103,7 @@ def pool_segments(
     labels = _labels(data, by, spread)
     parts = {name: data.select(np.flatnonzero(labels == name)) for name in dict.fromkeys(labels)}
     request = {"seed": seed, "draws": draws, "chains": chains}
+    spec: Any = model
     alone, known = {}, {}
     for name, part in parts.items():
         try:
@@ -119,7 +120,7 @@ def pool_segments(
             mean, sd = _expected(np.array([each[place] for each in others]), spread)
             rows.append({"segment": name, "parameter": one.name, "scale": one.scale, "mean": mean, "sd": sd})
             priors[one.name] = _prior(one, mean - np.log(_unit(one.name, part)), sd)
-        fits[name] = replace(model, **priors).fit(part, method="laplace", **request)
+        fits[name] = replace(spec, **priors).fit(part, method="laplace", **request)
     together = model.fit(data, method="laplace", **request)
     columns = ["segment", "parameter", "scale", "mean", "sd"]
     return SegmentFits(fits=fits, alone=alone, together=together, expected=pd.DataFrame(rows, columns=columns))
@@ -191,7 +192,7 @@ def _unit(name: str, part: Customers) -> float:
 
 def _headline(fit: Any, horizon: float | None) -> Estimate:
     if hasattr(fit, "population_mean"):
-        return fit.population_mean()  # type: ignore[no-any-return]
+        return fit.population_mean()
     if horizon is None:
         raise DataError("the table", [Problem("horizon", "expected a length of time, found nothing", "table(horizon=52)")])
-    return fit.expected_purchases_new(horizon=horizon)  # type: ignore[no-any-return]
+    return fit.expected_purchases_new(horizon=horizon)
