@@ -1,6 +1,7 @@
 """Printed numbers beside computed ones, and the tables that programs wrote: is nothing left out, and no tolerance made up?"""
 
 import csv
+import logging
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from funnelstats.data.datasets import load_dataset
 from funnelstats.errors import DataError
 from funnelstats.interval import Interval
 from funnelstats.notebooks.find import read_notebook
+from funnelstats.report import theme
 from funnelstats.report.published import measured, published_table
 from funnelstats.report.published_figures import plot_published
 
@@ -98,3 +100,12 @@ def test_measurements_are_read_as_they_were_written(page, names):
 def test_no_other_page_is_read():
     with pytest.raises(DataError, match="calibration"):
         measured("index")
+
+
+def test_a_font_of_one_weight_is_no_news_and_another_warning_is(caplog):
+    theme.fonts.cache_clear()
+    assert theme.fonts()
+    logger = logging.getLogger("matplotlib.font_manager")
+    logger.warning("findfont: Failed to find font weight bold for One Weight, now using 500.")
+    logger.warning("findfont: Font family 'Nowhere' not found.")
+    assert [record.getMessage() for record in caplog.records] == ["findfont: Font family 'Nowhere' not found."]

@@ -8,6 +8,7 @@ Run by hand, with Selenium and Chromium installed; neither is needed for anythin
 import argparse
 import functools
 import http.server
+import shutil
 import sys
 import tempfile
 import threading
@@ -54,7 +55,8 @@ def browser(width: int, height: int = 900) -> webdriver.Chrome:
     for argument in [*QUIET, f"--user-data-dir={tempfile.mkdtemp()}", "--window-size=1280,900"]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options)
+    own = shutil.which("chromedriver")  # else Selenium looks for one over the network
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(own) if own else None)
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     )

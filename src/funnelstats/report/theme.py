@@ -31,6 +31,8 @@ def fonts() -> tuple[str, ...]:
     """Installed families in order of use: one for Latin, then the first that has Chinese."""
     from matplotlib import font_manager
 
+    # some Chinese fonts come in one weight only, which is good enough and not worth a warning beside every figure
+    logging.getLogger(font_manager.__name__).addFilter(lambda record: "Failed to find font weight" not in record.getMessage())
     known = set(font_manager.get_font_names())
     if known.isdisjoint(_HAN):  # matplotlib keeps a list of fonts that is older than those installed since
         listed = {entry.fname for entry in font_manager.fontManager.ttflist}
