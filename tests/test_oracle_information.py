@@ -137,6 +137,14 @@ def test_what_says_nothing_of_the_benefit_is_worth_next_to_nothing():
     assert evppi(net, one(luck)).value < 0.02 * evpi(net).value
 
 
+def test_a_regression_that_overshoots_a_step_is_held_to_what_perfect_information_is_worth():
+    x = norm.ppf(GRID[2::5])
+    never = {"go": one(np.where(x > 0, -100.0, 0.0)), "stay": 0.0}  # going never brings more than staying
+    assert evpi(never).value == 0.0
+    assert evppi(never, one(x)).value == 0.0
+    assert evsi(never, RATE, n=50).value == 0.0  # the rate rises with x
+
+
 def test_the_net_benefit_is_what_all_decisions_gain_less_the_cost():
     found = evsi(NET, RATE, n=50)
     net = enbs(found, cost=60.0, decisions=12)
