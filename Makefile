@@ -6,7 +6,9 @@ UV ?= uv
 ARGS ?=
 export PYTHON
 
-.PHONY: help setup run run-second test check notebooks docs inventory lab lock bench calibration clean
+# Where copies of public data sets lie, for `make public`.
+PUBLIC ?= ../shared/data
+.PHONY: help setup run run-second public test check notebooks docs inventory lab lock bench calibration clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +21,11 @@ run: setup ## Run the notebooks; pages, notebooks and results.json go to build/
 
 run-second: setup ## Run them on a second data set: other stages, one more, another currency (build/second/)
 	@$(BIN)/funnelstats run --data bundled:crm_second --output build/second $(ARGS)
+
+public: setup ## Run chapter 6 on real public data: copies in PUBLIC=DIR, downloaded where they are not (build/public/)
+	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 61 --set source=public:bank --output build/public/bank
+	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 61 --set source=public:bank_additional --output build/public/bank_additional
+	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 63 --set source=public:shoppers --set orders=public:online_retail_ii --output build/public/shop
 
 test: setup ## Run every test and every example in the documentation strings
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 $(ARGS)

@@ -20,6 +20,7 @@ from funnelstats.data.customers import Customers
 from funnelstats.data.datasets import dataset_card, dataset_path
 from funnelstats.data.events import EventLog
 from funnelstats.data.parse import Parsed, dates
+from funnelstats.data.public import PREFIX, load_public, public_set
 from funnelstats.data.sources import ROW, open_parts
 from funnelstats.errors import DataError, Problem
 from funnelstats.window import DAYS_PER, ObservationWindow, Unit
@@ -60,7 +61,7 @@ class Transactions:
 
         Parameters
         ----------
-        source : path, DataFrame, Ibis table, EventLog or "bundled:NAME"
+        source : path, DataFrame, Ibis table, EventLog, "bundled:NAME" or "public:NAME"
             CSV and Parquet are read by the engine, never whole into Python. Of an :class:`EventLog` the deals won are taken;
             ``customer`` then names the attribute that holds the customer.
         customer, at, amount : str
@@ -87,6 +88,9 @@ class Transactions:
         if isinstance(source, str) and source.startswith(BUNDLED):
             card = dataset_card(source.removeprefix(BUNDLED))
             source, as_of, currency = dataset_path(card.name), card.as_of, currency or card.currency
+        elif isinstance(source, str) and source.startswith(PREFIX):
+            spec = public_set(source)
+            source, as_of, currency = load_public(source), spec.as_of, currency or spec.currency
         parts = open_parts(source)
         if len(parts) > 1:
             names = ", ".join(part.name for part in parts)

@@ -2,7 +2,8 @@
 
 ``logit p = typical + sum over columns of effect[level]``; the effects of one column are normal around nought with an sd that is learned, so a
 column that says nothing is shrunk to nothing, a rare level is pulled to the others, and an outcome that a level tells without exception has a
-finite score all the same.  Numbers are cut into fifths.  The density is that of :mod:`~funnelstats.inference.multilevel` with one step.
+finite score all the same.  Numbers are cut into fifths.  By default the likelihood is taken as normal about its best point and the spreads are integrated
+over (:mod:`~funnelstats.inference.pooled_logit`); ``mcmc`` samples the same model without that step.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from funnelstats.data.cases import Cases
 from funnelstats.estimate import Estimate
 from funnelstats.inference.diagnose import Diagnosis, diagnose_chains
 from funnelstats.inference.multilevel import Cells, Hyperpriors, draw_crossed, sample_crossed
+from funnelstats.inference.pooled_logit import pooled_effects
 from funnelstats.inference.priors import Prior
 from funnelstats.interval import DEFAULT, Interval
 from funnelstats.models.design import Design, is_number
@@ -25,7 +27,7 @@ from funnelstats.models.record import Record, check_request
 from funnelstats.models.scores import ScoreFit, counted
 from funnelstats.models.situations import Situations
 
-Method = Literal["mcmc", "prior"]
+Method = Literal["laplace", "mcmc", "prior"]
 _STEP = "outcome"
 #: Draws used for the score of a case; its error from them is a hundredth of its interval.
 _KEPT = 1000
@@ -65,7 +67,7 @@ class HierarchicalScore:
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
 
     def fit(
-        self, data: Any, *, seed: int, method: Method = "mcmc", draws: int = 500, chains: int = 4, tune: int = 500, cores: int = 1,
+        self, data: Any, *, seed: int, method: Method = "laplace", draws: int = 500, chains: int = 4, tune: int = 500, cores: int = 1,
         target_accept: float = 0.9, progress: bool = False,
     ) -> "HierarchicalScoreFit":  # fmt: skip
         """Condition on cases.
@@ -77,7 +79,7 @@ class HierarchicalScore:
         seed, draws, chains, method
             See :class:`~funnelstats.models.model.Model`.
         tune, cores, target_accept, progress
-            Of :func:`~funnelstats.inference.mcmc.sample`.
+            Of :func:`~funnelstats.inference.mcmc.sample`; for ``mcmc`` only.
         """
         check_request("HierarchicalScore.fit", method=method, methods=Method, seed=seed, draws=draws, chains=chains)
         table = _levels(self, data)
@@ -86,6 +88,8 @@ class HierarchicalScore:
         if method == "prior":
             tree = draw_crossed(_cells(table), priors, rng=np.random.default_rng([seed, 1]), draws=draws, chains=chains)
             diagnosis = Diagnosis(checks=(), method=method)
+        elif method == "laplace":
+            tree, diagnosis = pooled_effects(_cells(table), priors, seed=seed, draws=draws, chains=chains)
         else:
             settings = {"tune": tune, "target_accept": target_accept}
             tree = sample_crossed(_cells(table), priors, seed=seed, draws=draws, chains=chains, cores=cores, progress=progress,

@@ -7,7 +7,7 @@ leak looks (Kaufman, Rosset, Perlich & Stitelman 2012, ACM TKDD 6(4):15).
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -32,6 +32,8 @@ Method = Literal["mle"]
 DOMINANT = 0.5
 #: Among fewer columns than this, one that holds half of the evidence is nothing strange.
 FEW = 5
+#: And its Wald statistic must be this large for each outcome of the rarer kind: a weak column may well be the only one that tells anything.
+STRONG = 0.3
 #: No standardised coefficient has a larger error than this unless its likelihood goes on rising for ever.
 _ERROR_MAX = 25.0
 #: Numbers in one table of draws: half a gigabyte.
@@ -95,9 +97,9 @@ class LogisticScore:
         points = np.random.default_rng([seed, 1]).multivariate_normal(mean, covariance, size=draws * chains, method="eigh")
         tree = tree_of({"coefficient": points.reshape(chains, draws, -1)}, dims={"coefficient": ["term"]},
                        coords={"term": table.design.names})  # fmt: skip
-        shares = evidence(table.design, mean, covariance)
-        warn_of_leaks(shares)
-        rarest = float(min(table.wins.sum(), (table.trials - table.wins).sum()) / len(mean))
+        events = int(min(table.wins.sum(), (table.trials - table.wins).sum()))
+        warn_of_leaks(evidence(table.design, mean, covariance), events=events)
+        rarest = events / len(mean)
         check = Check(name="events per coefficient", value=rarest, bound="at least 10", verdict="PASS" if rarest >= 10 else "REVIEW",
                       where="with so few, the coefficients are too far from nought")  # fmt: skip
         follow = Check(name="coefficients that follow from others", value=len(aliased), bound="0", where=", ".join(aliased),
@@ -222,7 +224,8 @@ class LogisticFit(ScoreFit[LogisticScore]):
 
     def evidence(self) -> pd.Series:
         """Share of each column in the evidence of all (Wald statistics), largest first."""
-        return evidence(self.data.design, self.mean, self.covariance)
+        wald = evidence(self.data.design, self.mean, self.covariance)
+        return wald / wald.sum()
 
 
 def counted(model: Any, data: Any) -> Situations:
@@ -242,18 +245,18 @@ def counted(model: Any, data: Any) -> Situations:
 
 
 def evidence(design: Design, mean: np.ndarray, covariance: np.ndarray) -> pd.Series:
-    """Share of each column in the sum of all Wald statistics ``b' V^-1 b``, largest first."""
+    """Wald statistic ``b' V^-1 b`` of each column, largest first."""
     wald = {name: float(mean[at] @ np.linalg.pinv(covariance[np.ix_(at, at)]) @ mean[at]) for name, at in design.places().items()}
-    return pd.Series(wald).div(max(sum(wald.values()), 1e-300)).sort_values(ascending=False)
+    return pd.Series(wald).sort_values(ascending=False)
 
 
-def warn_of_leaks(shares: Mapping[str, float] | pd.Series) -> None:
-    """Warn of a column that holds more than half of the evidence while there are others."""
-    column, share = next(iter(shares.items()))
-    if len(shares) >= FEW and share > DOMINANT:
-        text = (f"{column!r} alone holds {share:.0%} of the evidence of {len(shares)} columns: is it known only after the outcome? "
-                f"If so, exclude it; if not, say so and ignore this warning")  # fmt: skip
-        warnings.warn(text, LeakageWarning, stacklevel=4)
+def warn_of_leaks(wald: pd.Series, *, events: int) -> None:
+    """Warn of a column that holds more than half of the evidence, and much of it for so many outcomes, while there are others."""
+    column, strongest = str(wald.index[0]), float(wald.iloc[0])
+    if len(wald) >= FEW and strongest > max(DOMINANT * wald.sum(), STRONG * events):
+        text = (f"{column!r} alone holds {strongest / wald.sum():.0%} of the evidence of {len(wald)} columns: is it known only after the "
+                f"outcome? If so, exclude it; if not, say so and ignore this warning")  # fmt: skip
+        warnings.warn(text, LeakageWarning, stacklevel=3)
 
 
 def _likeliest(table: Situations) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
