@@ -78,7 +78,7 @@ def simulate_exploration(
 
     Examples
     --------
-    >>> play = simulate_exploration({"A": 0.10, "B": 0.05}, visits=2000, seed=1, repetitions=50)
+    >>> play = simulate_exploration({"A": 0.3, "B": 0.2, "C": 0.1}, visits=2000, seed=1, repetitions=60)
     >>> play.table()["regret"].idxmin()
     'thompson'
     """
