@@ -84,15 +84,3 @@ def styled() -> Iterator[None]:
     }  # fmt: skip
     with rc_context(settings), _any_weight():
         yield
-    log = logging.getLogger("matplotlib.font_manager")
-    log.addFilter(_other_weight)
-    try:
-        with rc_context(settings):
-            yield
-    finally:
-        log.removeFilter(_other_weight)
-
-
-def _other_weight(record: logging.LogRecord) -> bool:
-    """Leave out that a family has one weight only, as some with Chinese letters do: the figure is drawn all the same."""
-    return "Failed to find font weight" not in record.getMessage()
