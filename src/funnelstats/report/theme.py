@@ -32,7 +32,6 @@ def fonts() -> tuple[str, ...]:
     from matplotlib import font_manager
 
     # some Chinese fonts come in one weight only, which is good enough and not worth a warning beside every figure
-    logging.getLogger(font_manager.__name__).addFilter(lambda record: "Failed to find font weight" not in record.getMessage())
     known = set(font_manager.get_font_names())
     if known.isdisjoint(_HAN):  # matplotlib keeps a list of fonts that is older than those installed since
         listed = {entry.fname for entry in font_manager.fontManager.ttflist}
@@ -55,12 +54,16 @@ def _characters(family: str) -> frozenset[int]:
 def _any_weight() -> Iterator[None]:
     """Take a font in the weights that it has: Chinese ones often have no other, and matplotlib would say so for every figure."""
     log = logging.getLogger("matplotlib.font_manager")
-    before = log.level
-    log.setLevel(logging.ERROR)
+    log.addFilter(_other_weight)
     try:
         yield
     finally:
-        log.setLevel(before)
+        log.removeFilter(_other_weight)
+
+
+def _other_weight(record: logging.LogRecord) -> bool:
+    """Whether a message is about something else than a family's weight: the figure is drawn all the same."""
+    return "Failed to find font weight" not in record.getMessage()
 
 
 def unshown(text: str) -> str:
