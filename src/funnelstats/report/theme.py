@@ -31,7 +31,6 @@ def fonts() -> tuple[str, ...]:
     """Installed families in order of use: one for Latin, then the first that has Chinese."""
     from matplotlib import font_manager
 
-    # some Chinese fonts come in one weight only, which is good enough and not worth a warning beside every figure
     known = set(font_manager.get_font_names())
     if known.isdisjoint(_HAN):  # matplotlib keeps a list of fonts that is older than those installed since
         listed = {entry.fname for entry in font_manager.fontManager.ttflist}
