@@ -67,6 +67,9 @@ def look(driver: webdriver.Chrome, url: str) -> dict:
     """Open one page and let it speak."""
     driver.get(url)
     said = driver.execute_script(LOOK)
+    if said["text"] < 200:  # a busy machine may answer before the page is there
+        driver.refresh()
+        said = driver.execute_script(LOOK)
     said["console"] = [
         row["message"][:160]
         for row in driver.get_log("browser")
