@@ -153,6 +153,7 @@ _PUBLIC = {
     "suppress_small": "report.suppress",
     "definition_table": "report.definitions",
     "about": "report.about",
+    "write_report": "report.writing",
     "plot_funnel": "report.funnel_figures",
     "plot_cohorts": "report.cohort_figures",
     "plot_bottleneck": "report.decision_figures",

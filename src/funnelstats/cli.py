@@ -18,22 +18,24 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from funnelstats import cli_cite
+from funnelstats import cli_cite, cli_report
 from funnelstats.bundle import bundled_path
 from funnelstats.data.counts import CountsLog
 from funnelstats.data.crm import read_crm
 from funnelstats.data.datasets import dataset_card
 from funnelstats.errors import DataError, FunnelStatsError, Problem
 from funnelstats.notebooks.find import copy_notebooks, find_notebooks, given_settings, read_notebook, title_of
-from funnelstats.notebooks.pages import notebook_text, write_run, write_text
+from funnelstats.notebooks.pages import notebook_text, write_run
 from funnelstats.notebooks.results import sentence_of
 from funnelstats.notebooks.run import Run, run_notebook
+from funnelstats.report.whole import write_text
 
 app = typer.Typer(help="From a CRM export to a funnel with honest intervals.", no_args_is_help=True, add_completion=False,
                   pretty_exceptions_show_locals=False)  # fmt: skip
 notebooks_app = typer.Typer(help="The notebooks that come with the package.", no_args_is_help=True)
 app.add_typer(notebooks_app, name="notebooks")
 cli_cite.register(app)
+cli_report.register(app)
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

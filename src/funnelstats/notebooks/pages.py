@@ -6,7 +6,6 @@ place and then moved there, so a run that stops leaves no half of a file.
 
 import copy
 import json
-import os
 import re
 from collections.abc import Sequence
 from html import escape
@@ -17,6 +16,7 @@ from typing import Any
 from funnelstats.notebooks.find import tidy
 from funnelstats.notebooks.results import results_of, sentence_of
 from funnelstats.notebooks.run import Run
+from funnelstats.report.whole import write_text
 
 # Code and code blocks first, so that a dollar sign in code is left alone; then display formulas, then formulas in a line.
 _MATH = re.compile(
@@ -94,16 +94,6 @@ def index_page(report: dict[str, Any]) -> str:
             rows.append(f'<h2><a href="{row["name"]}.html">{name}</a></h2><ul>{text}</ul>')
     foot = f'funnelstats {report["version"]}. All numbers of this run: <a href="results.json">results.json</a>'
     return _page("funnelstats: this run", bar="", body=f"<h1>This run</h1>{said}{''.join(rows)}", foot=foot, css="")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def mathml(text: str) -> str:

@@ -96,7 +96,8 @@ def plot_league(league: League) -> Chart:
         more = f" {hidden} further members are in the table only." if hidden else ""
         caption(figure, f"Adjusted rate with the {rule}: {league.rates.description}. Dashed: the target, {league.target:.2%}. A verdict "
                         f"needs a probability of at least 95%.{more}")  # fmt: skip
-        parts = [f"{name}: {row.adjusted:.1%} ({row.lower:.1%} to {row.upper:.1%}), won so far {row.raw:.1%}, {row.verdict}."
+        parts = [f"{name}: {row.adjusted:.1%} ({row.lower:.1%} to {row.upper:.1%}), "
+                 f"{'' if pd.isna(row.raw) else f'won so far {row.raw:.1%}, '}{row.verdict}."
                  for name, row in frame.iterrows()]  # fmt: skip
         return Chart(figure, " ".join([f"League of {len(league.frame)} members, target {league.target:.2%}, {rule}.", *parts]))
 

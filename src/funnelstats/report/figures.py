@@ -60,6 +60,15 @@ class Chart:
         """The axes of the figure, to add to them."""
         return list(self.figure.axes)
 
+    @property
+    def width(self) -> int:
+        """Width in pixels at which it is meant to be seen."""
+        return round(self.figure.get_figwidth() * _PER_INCH)
+
+    def to_bytes(self, kind: str = "png") -> bytes:
+        """The picture as the content of a file (png, svg, pdf); the same chart is the same bytes."""
+        return self._render(kind)
+
     def save(self, path: str | Path) -> Path:
         """Write to a file; its ending says the format (png, svg, pdf)."""
         path = Path(path)
@@ -76,9 +85,8 @@ class Chart:
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        width = round(self.figure.get_figwidth() * _PER_INCH)
         picture = b64encode(self._render("png")).decode("ascii")
-        return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt, "width": width}}
+        return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt, "width": self.width}}
 
     def __repr__(self) -> str:
         return f"<Chart: {self.alt}>"
