@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "report": {*LEAVES, "bundle", "data", "distributions", "inference", "models", "decisions"},
 }
 MAY_IMPORT["notebooks"] = set(MAY_IMPORT)
-MAY_IMPORT["cli_cite"] = {*LEAVES, "data", "report"}
+MAY_IMPORT["cli_cite"] = MAY_IMPORT["cli_report"] = {*LEAVES, "data", "report"}
 MAY_IMPORT["cli"] = {*MAY_IMPORT, "notebooks"}
 MAY_IMPORT["__init__"] = set()
 
@@ -52,7 +52,7 @@ ONLY_IN = {
     "pymc": {"inference"}, "pytensor": {"inference"}, "arviz": {"inference"}, "arviz_base": {"inference"},
     "arviz_stats": {"inference"}, "nutpie": {"inference"},
     "matplotlib": {"report"}, "great_tables": {"report"}, "arviz_plots": {"report"},
-    "papermill": {"notebooks"}, "nbconvert": {"notebooks"}, "typer": {"cli", "cli_cite"},
+    "papermill": {"notebooks"}, "nbconvert": {"notebooks"}, "typer": {"cli", "cli_cite", "cli_report"}, "docx": {"report"}, "openpyxl": {"report"},
 }  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from funnelstats.data.crm import read_crm
-from funnelstats.errors import DataError, FunnelStatsError, Problem
+from funnelstats.errors import FunnelStatsError
 from funnelstats.report.document import count_of_sections
+from funnelstats.report.privacy import read_key
 from funnelstats.report.writing import SMALLEST, write_report
 
 out = Console(highlight=False, soft_wrap=True)
@@ -37,7 +38,7 @@ def report(
 ) -> None:  # fmt: skip
     """Write a report on an export: what share is won, how long it takes, where it sticks, what it is worth, and how sure that is."""
     try:
-        key = _key(key_file)
+        key = read_key(key_file)
         bars = (TextColumn("{task.description:<28}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*bars, console=err, transient=True) as progress:
             task = progress.add_task("Reading", total=count_of_sections() + 2)
@@ -58,14 +59,3 @@ def report(
     for section in document.sections:
         if section.missing:
             out.print(f"\n{section.title}: {section.missing}", markup=False, style="dim")
-
-
-def _key(path: Path | None) -> str:
-    if path is None:
-        return ""
-    if not path.is_file():
-        raise DataError(str(path), [Problem("--key-file", "no such file", "write a secret of your own into one")])
-    key = path.read_text(encoding="utf-8").strip()
-    if len(key) < 8:
-        raise DataError(str(path), [Problem("--key-file", f"expected 8 letters or more, found {len(key)}")])
-    return key

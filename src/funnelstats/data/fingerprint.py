@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from funnelstats.data.events import EventLog
 _PLACE = ("_row", "_shape")
 
 
+@lru_cache(maxsize=8)  # a log is a value; a report asks for the digest of one log for every number in it
 def content_digest(log: EventLog | CountsLog, *, purpose: str = "") -> str:
     """SHA-256 of the full content of a log: all events, the stages, the window.
 

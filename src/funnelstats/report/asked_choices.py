@@ -3,6 +3,8 @@
 All of them have closed-form or quadrature posteriors, so that a card is computed again in a second.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,22 +123,55 @@ def bottleneck_gain(
                   stated={"remark": f"{chosen}: P(bottleneck) = {found.probability[chosen]:.2f}"})  # fmt: skip
 
 
-def _bottleneck(
-    log: Any, *, seed: int, group: str | None, min_gain: float, draws: int, chains: int
-) -> tuple[Bottleneck | NotIdentified, tuple[Any, ...], str]:
-    group = known_group(log, group)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Pooled:
+    """Stages compared by what each member's partially pooled rates say is attainable.
+
+    Attributes
+    ----------
+    bottleneck : Bottleneck
+    team : Estimate, dims (chain, draw, stage)
+        Step rates of all together.
+    members : Estimate, dims (chain, draw, group, stage)
+    fits : tuple
+        One for each step, in the order of the stages.
+    """
+
+    bottleneck: Bottleneck
+    team: Estimate
+    members: Estimate
+    fits: tuple[BetaBinomialFit, ...]
+
+    @property
+    def worst(self) -> BetaBinomialFit:
+        """The fit with the worst verdict, which is that of the comparison."""
+        return max(self.fits, key=lambda fit: ("PASS", "REVIEW", "FAIL").index(fit.diagnosis.verdict))
+
+
+@lru_cache(maxsize=4)  # several quantities and the report ask the same of the same log
+def pooled_bottleneck(
+    log: Any, *, seed: int, group: str, min_gain: float = 0.0, draws: int = 1000, chains: int = 4
+) -> Pooled | NotIdentified:  # fmt: skip
+    """Compare the stages of a log with the best decile over a group, each step pooled by itself."""
     counts: StageCounts = log.stages(group)
     team = step_rates(counts.total(), seed=seed, draws=draws, chains=chains)
     if isinstance(team, NotIdentified):
-        return NotIdentified("the bottleneck", team.reason), (), group
+        return NotIdentified("the bottleneck", team.reason)
     stages = counts.stages[:-1]
     fits = [BetaBinomial().fit(Trials.of_counts(counts, stage=stage), seed=seed + place, draws=draws, chains=chains)
             for place, stage in enumerate(stages)]  # fmt: skip
     members = xr.concat([fit.rates().draws.rename(group=group) for fit in fits], dim="stage").assign_coords(stage=list(stages))
     pooled = Estimate(draws=members.transpose(*SAMPLE_DIMS, group, "stage"), description=f"step rates of each {group}")
     found = bottleneck(team, benchmark=best_decile(pooled, group=group), min_gain=min_gain, name=f"the best decile over {group}")
-    worst = max(fits, key=lambda fit: ("PASS", "REVIEW", "FAIL").index(fit.diagnosis.verdict))
-    return found, (worst,), group
+    return Pooled(bottleneck=found, team=team, members=pooled, fits=tuple(fits))
+
+
+def _bottleneck(
+    log: Any, *, seed: int, group: str | None, min_gain: float, draws: int, chains: int
+) -> tuple[Bottleneck | NotIdentified, tuple[Any, ...], str]:
+    group = known_group(log, group)
+    found = pooled_bottleneck(log, seed=seed, group=group, min_gain=min_gain, draws=draws, chains=chains)
+    return (found, (), group) if isinstance(found, NotIdentified) else (found.bottleneck, (found.worst,), group)
 
 
 # -- time ----------------------------------------------------------------------------------------------------------
@@ -174,5 +209,9 @@ def in_the_end(log: Any, *, seed: int, stage: str | None = None, draws: int = 10
 
 
 def _exits(log: Any, stage: str | None, *, seed: int, draws: int, chains: int) -> tuple[str, CompetingExitsFit]:
-    stage = known_stage(log, stage)
-    return stage, CompetingExits().fit(log.hazards(), seed=seed, draws=draws, chains=chains)
+    return known_stage(log, stage), _learned(log, seed, draws, chains)
+
+
+@lru_cache(maxsize=4)
+def _learned(log: Any, seed: int, draws: int, chains: int) -> CompetingExitsFit:
+    return CompetingExits().fit(log.hazards(), seed=seed, draws=draws, chains=chains)

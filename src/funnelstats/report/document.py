@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import PurePath
-from pathlib import Path
 from typing import Any
 
 from funnelstats.data.counts import CountsLog
@@ -58,7 +57,9 @@ class Document:
     @property
     def headlines(self) -> list[Sentence]:
         """The first sentence of each section that has one."""
-        return [section.sentences[0] for section in self.sections if section.headline and section.sentences and not section.missing]
+        return [
+            section.sentences[0] for section in self.sections if section.headline and section.sentences and not section.missing
+        ]
 
     @property
     def cards(self) -> list[Card]:

@@ -28,6 +28,8 @@ from funnelstats.report.section import Column, Grid, Sentence
 
 #: Columns that make up the case mix have no more labels than this; with more, the cells outnumber the wins.
 MOST_LABELS = 12
+#: Groups whose members are compared, where no column is called owner, have no more of them than this.
+MOST_MEMBERS = 40
 #: Cells of the crossed model, at most: beyond it the case mix is made of fewer columns.
 MOST_CELLS = 600
 
@@ -96,7 +98,7 @@ class Material:
     def group(self) -> str | None:
         """Whose members are compared: consultants, or else the first column with a few labels."""
         several = [name for name, count in self.labels.items() if count > 1]
-        return "owner" if "owner" in several else next((name for name in several if self.labels[name] <= 40), None)
+        return "owner" if "owner" in several else next((name for name in several if self.labels[name] <= MOST_MEMBERS), None)
 
     @property
     def mix(self) -> list[str]:
@@ -111,7 +113,13 @@ class Material:
     @property
     def segment(self) -> str | None:
         """By what leads are told apart when their worth is asked: the channel, or the first column of the mix."""
-        return "channel" if "channel" in self.labels and self.labels["channel"] > 1 else next(iter(self.mix), None) if self.group else None
+        return (
+            "channel"
+            if "channel" in self.labels and self.labels["channel"] > 1
+            else next(iter(self.mix), None)
+            if self.group
+            else None
+        )
 
     @cached_property
     def hazards(self) -> StageHazards:
@@ -134,7 +142,9 @@ class Material:
     @cached_property
     def conversion(self) -> HierarchicalFit:
         """Rates of the members on one mix of leads."""
-        given = [fit for fit in self.fits if isinstance(fit, HierarchicalFit) and fit.model.groups[0] == self.group and self.names]
+        given = [
+            fit for fit in self.fits if isinstance(fit, HierarchicalFit) and fit.model.groups[0] == self.group and self.names
+        ]
         if given:
             return given[0]
         groups = [str(self.group), *self.mix]
@@ -165,7 +175,7 @@ class Material:
 def said(card: Card, text: str) -> Sentence:
     """A sentence that rests on a card; where the diagnosis failed, that stands in place of the number."""
     if not card.citable:
-        text = f"No number for \"{card.estimand}\": its diagnosis failed ({card.diagnosis}), so it may not be cited."
+        text = f'No number for "{card.estimand}": its diagnosis failed ({card.diagnosis}), so it may not be cited.'
     return Sentence(text=text, card=card.id)
 
 

@@ -112,7 +112,18 @@ def to_xlsx(document: Document) -> bytes:
         for one in card.values if card.citable else ():
             cards.append([card.id, card.estimand, one.said, one.point, one.lower, one.upper, card.unit, card.verdict])
         if not card.values or not card.citable:
-            cards.append([card.id, card.estimand, card.said if card.citable else "may not be cited", None, None, None, card.unit, card.verdict])
+            cards.append(
+                [
+                    card.id,
+                    card.estimand,
+                    card.said if card.citable else "may not be cited",
+                    None,
+                    None,
+                    None,
+                    card.unit,
+                    card.verdict,
+                ]
+            )
     _fill(book.create_sheet("Cards"), cards, (18, 60, 50, 12, 12, 12, 12, 10))
     buffer = BytesIO()
     book.save(buffer)

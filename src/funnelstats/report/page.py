@@ -65,7 +65,9 @@ def _section(section: Section) -> str:
 
 
 def _sentence(sentence: Sentence) -> str:
-    link = f' <a class="card" href="#{sentence.card}" title="The card of this number">{sentence.card}</a>' if sentence.card else ""
+    link = (
+        f' <a class="card" href="#{sentence.card}" title="The card of this number">{sentence.card}</a>' if sentence.card else ""
+    )
     return escape(sentence.text) + link
 
 
@@ -98,6 +100,10 @@ def _cards(cards: list[Card]) -> str:
 
 def _card(card: Card) -> str:
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in reference.lines(card) if text)
-    cite = f"<pre>{escape(card.bibtex())}</pre>" if card.citable else f'<p class="missing">May not be cited: {escape(card.diagnosis)}</p>'
+    cite = (
+        f"<pre>{escape(card.bibtex())}</pre>"
+        if card.citable
+        else f'<p class="missing">May not be cited: {escape(card.diagnosis)}</p>'
+    )
     said = f"{escape(card.estimand)}: {escape(card.said)}" if card.citable else f"{escape(card.estimand)}: may not be cited"
     return f'<details id="{card.id}"><summary><code>{card.id}</code> {said}</summary><dl>{rows}</dl>{cite}</details>'

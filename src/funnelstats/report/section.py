@@ -92,7 +92,9 @@ class Grid:
         >>> grid.rows()
         [['A', '40'], ['B', 'under 10'], ['C', 'not shown']]
         """
-        frame = frame.reset_index(drop=True)[[*dict.fromkeys(part for name, one in columns.items() for part in (name, *(one.bounds or ())))]]
+        frame = frame.reset_index(drop=True)[
+            [*dict.fromkeys(part for name, one in columns.items() for part in (name, *(one.bounds or ())))]
+        ]
         small = _small(frame, columns, smallest)
         hidden = _hidden(frame, columns, small, tuple(adds_up))
         shown = frame.astype({name: "object" for _, name in hidden})
@@ -107,7 +109,9 @@ class Grid:
     def rows(self) -> list[list[str]]:
         """Every cell as it is read."""
         records = self.frame.to_dict("records")
-        return [[self._cell(place, name, column, row) for name, column in self.columns.items()] for place, row in enumerate(records)]
+        return [
+            [self._cell(place, name, column, row) for name, column in self.columns.items()] for place, row in enumerate(records)
+        ]
 
     def _cell(self, place: int, name: str, column: Column, row: Mapping[Any, Any]) -> str:
         if (place, name) in self.hidden:

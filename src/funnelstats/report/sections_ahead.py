@@ -32,19 +32,22 @@ def ahead(m: Material) -> Section:
             for name in ("wins", "revenue")}  # fmt: skip
     wins, money = found.whole("wins"), found.whole("revenue")
     span = f"{each * PERIODS} {log.window.unit}s after {log.window.as_of:%d %B %Y}"
-    sentences = [said(made["wins"], f"In the {span}, {plural(wins) if isinstance(wins, Estimate) else wins} will be won."),
-                 said(made["revenue"], f"They will bring {money}." if isinstance(money, Estimate) else f"What they will bring is {money}.")]  # fmt: skip
+    sentences = [said(made["wins"], f"In the {span}, {plural(wins) if isinstance(wins, Estimate) else wins} are expected to be won."),
+                 said(made["revenue"], f"They are expected to bring {money}." if isinstance(money, Estimate) else f"What they will bring is {money}.")]  # fmt: skip
     share = float(found.standing.draws.sum("period").mean()) / max(float(found.wins.draws.sum("period").mean()), 1e-12)
     sentences.append(Sentence(text=f"Of the wins expected, {share:.0%} are open today; the others have yet to come in."))
     sentences += [Sentence(text=text) for text in (_judged(past) if past else [f"No back-test: {why}."])]
-    pictures, grids = [Picture(title="Wins and revenue by period", chart=plot_forecast(found), twin=_table(m, found.table(), "period", "By period"))], []
+    first, *grids = _tables(m, found.table(), "period", "by period")
+    pictures = [Picture(title="Wins and revenue by period", chart=plot_forecast(found), twin=first)]
     if past:
         twin = _past_table(m, past)
         pictures += [] if twin.hidden else [Picture(title="Forecasts of the past", chart=plot_forecast_backtest(past), twin=twin)]
         grids += [twin] if twin.hidden else []
     for name in dict.fromkeys(one for one in (m.group, m.segment) if one):
         table = forecast(log, horizon=each * PERIODS, seed=m.seed, by=name).table()
-        grids.append(_table(m, table[table["period"] == ALL], name, f"By {name}, all periods together"))
+        grids += _tables(
+            m, table[table["period"] == ALL].sort_values("mean", ascending=False), name, f"by {name}, all periods together"
+        )
     return Section(key="forecast", title=_TITLE, sentences=tuple(sentences), pictures=tuple(pictures), cards=tuple(made.values()),
                    grids=tuple(grids), references=("gneiting2007", "allison1982"))  # fmt: skip
 
@@ -62,20 +65,34 @@ def _judged(past: ForecastBacktest) -> list[str]:
     said = []
     for name, row in past.scores().to_dict("index").items():
         skill = row["skill_weighted"]
-        better = f"nearer to what came than the weighted pipeline by {skill:.0%}" if skill > 0 else "no nearer to what came than the weighted pipeline"
+        better = (
+            f"nearer to what came than the weighted pipeline by {skill:.0%}"
+            if skill > 0
+            else "no nearer to what came than the weighted pipeline"
+        )
         said.append(f"{_WORDS[str(name)]}, forecast as of {past.table['origin'].nunique()} days of the past: {row['inside']} of {row['forecasts']} periods lay inside "
                     f"their {past.interval}, and the forecasts were {better if skill == skill else 'not to be compared'}.")  # fmt: skip
     return said
 
 
-def _table(m: Material, table: pd.DataFrame, key: str, title: str) -> Grid:
-    """P10, P50 and P90 of wins and revenue, one row for each label."""
-    wide = table.assign(label=table[key].astype(str).replace({ALL: "all periods"}), quantity=table["quantity"].map(_WORDS) + ", " + table["unit"])
-    wide = wide.sort_values(["quantity"], kind="stable") if key == "period" else wide.sort_values(["quantity", "mean"], ascending=[True, False], kind="stable")
-    columns = {"quantity": Column(head="Quantity"), "label": Column(head=key.capitalize()),
-               **{name: Column(head=name.upper(), kind="number", digits=0) for name in ("p10", "p50", "p90")},
-               "mean": Column(head="Mean", kind="number", bounds=("lower", "upper"))}  # fmt: skip
-    return m.grid(title, wide, columns, note=f"In brackets the {table['interval'].iloc[0]}.")
+def _tables(m: Material, table: pd.DataFrame, key: str, title: str) -> list[Grid]:
+    """P10, P50 and P90 of wins and of revenue, one row for each label."""
+    grids = []
+    for name, part in table.groupby("quantity", sort=False):
+        unit, digits = str(part["unit"].iloc[0]), 1 if name == "wins" else 0
+        shown = part.assign(label=part[key].astype(str).replace({ALL: "all periods"}))
+        columns = {"label": Column(head=key.capitalize()),
+                   **{mark: Column(head=mark.upper(), kind="number", digits=0) for mark in ("p10", "p50", "p90")},
+                   "mean": Column(head="Mean", kind="number", digits=digits, bounds=("lower", "upper"))}  # fmt: skip
+        grids.append(
+            m.grid(
+                f"{_WORDS[str(name)]} {title}",
+                shown,
+                columns,
+                note=f"In {unit if name != 'wins' else 'deals'}; in brackets the {part['interval'].iloc[0]}.",
+            )
+        )
+    return grids
 
 
 def _past_table(m: Material, past: ForecastBacktest) -> Grid:

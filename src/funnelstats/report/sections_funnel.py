@@ -23,7 +23,12 @@ def funnel(m: Material) -> Section:
     entered, still = int(counts.frame["entered"].iloc[0]), int(counts.frame["open"].sum())
     sentences = [
         said(won.card, worded(won.estimate, lambda e: f"{e} of the {entered:,} who entered {first} are {last}{so_far}{until}.")),
-        said(decided.card, worded(decided.estimate, lambda e: f"Of those who were won or lost, {e} were won: a win rate, which leaves the open out.")),
+        said(
+            decided.card,
+            worded(
+                decided.estimate, lambda e: f"Of those who were won or lost, {e} were won: a win rate, which leaves the open out."
+            ),
+        ),
         Sentence(text=_open(still, entered, int(counts.frame["entered"].iloc[-1]), m.smallest)),
     ]
     steps = [m.ask("step_rate", stage=stage) for stage in counts.stages[:-1]]
@@ -77,7 +82,9 @@ def time(m: Material) -> Section:
     left = table[table["until"] == "left"]
     timed = left[(left["exits"] > 0) & left["median"].notna()]
     if timed.empty:
-        return Section(key="time", title="Time in stage", missing="No stage was left by half of those who entered it on a dated day.")
+        return Section(
+            key="time", title="Time in stage", missing="No stage was left by half of those who entered it on a dated day."
+        )
     slowest = str(timed.loc[timed["median"].astype(float).idxmax(), "stage"])
     median, final = m.ask("median_time", stage=slowest), m.ask("eventual_conversion", stage=m.counts.stages[0])
     sentences = [
@@ -87,7 +94,11 @@ def time(m: Material) -> Section:
     ]  # fmt: skip
     unsure = left[(left["open_share"] > OPEN_SHARE) & (left["entered"] > 0)]["stage"].tolist()
     if unsure:
-        sentences.append(Sentence(text=f"In {', '.join(unsure)} over {OPEN_SHARE:.0%} are still open at the last age watched: what they will do is not known."))
+        sentences.append(
+            Sentence(
+                text=f"In {', '.join(unsure)} over {OPEN_SHARE:.0%} are still open at the last age watched: what they will do is not known."
+            )
+        )
     chart = plot_time_in_stage(m.exits)
     picture = Picture(title="Advanced, lost and open by age in the stage", chart=chart, twin=_times(m, table))
     return Section(key="time", title="Time in stage", sentences=tuple(sentences), pictures=(picture,), cards=(median.card, final.card),

@@ -19,14 +19,20 @@ _BOTTLENECK, _LEAGUE = "The bottleneck", "Members compared"
 def bottleneck(m: Material) -> Section:
     """Which stage falls furthest short of what the best tenth of the group reaches there."""
     if m.group is None:
-        return Section(key="bottleneck", title=_BOTTLENECK, missing=f"{_NO_GROUP} A benchmark of your own can be given in Python.")
+        return Section(
+            key="bottleneck", title=_BOTTLENECK, missing=f"{_NO_GROUP} A benchmark of your own can be given in Python."
+        )
     pooled, group = m.pooled, m.group
     if isinstance(pooled, NotIdentified):
         return Section(key="bottleneck", title=_BOTTLENECK, missing=f"Not identified: {pooled.reason}.")
     found = pooled.bottleneck
     stage = str(found.probability.idxmax())
     chance, gain = m.ask("bottleneck_probability", group=group), m.ask("bottleneck_gain", group=group)
-    clear = f"{stage} is the bottleneck" if found.verdict != "unclear" else f"No stage is clearly the bottleneck; {stage} is the likeliest"
+    clear = (
+        f"{stage} is the bottleneck"
+        if found.verdict != "unclear"
+        else f"No stage is clearly the bottleneck; {stage} is the likeliest"
+    )
     sentences = (
         said(chance.card, f"{clear}, with a probability of {found.probability[stage]:.0%}: it falls furthest short of {found.benchmark}."),
         said(gain.card, worded(gain.estimate, lambda e: f"Were {stage} brought to {found.benchmark}, wins would rise by {e} of their present number.")),
@@ -42,7 +48,12 @@ def _stages(m: Material, found: Bottleneck) -> Grid:
     columns = {"stage": Column(head="Stage"), "p_bottleneck": Column(head="P(bottleneck)", kind="percent", digits=0),
                "expected_rank": Column(head="Expected rank", kind="number", digits=2),
                "gain": Column(head=f"{found.criterion[:1].upper()}{found.criterion[1:]}", kind="percent", bounds=("lower", "upper"))}  # fmt: skip
-    return m.grid("Bottleneck by stage", table, columns, note=f"Gain on reaching {found.benchmark}; in brackets the {table['interval'].iloc[0]}.")
+    return m.grid(
+        "Bottleneck by stage",
+        table,
+        columns,
+        note=f"Gain on reaching {found.benchmark}; in brackets the {table['interval'].iloc[0]}.",
+    )
 
 
 def league(m: Material) -> Section:
@@ -51,7 +62,9 @@ def league(m: Material) -> Section:
         return Section(key="league", title=_LEAGUE, missing=_NO_GROUP)
     fit, group = m.conversion, m.group
     if fit.diagnosis.verdict == "FAIL":
-        return Section(key="league", title=_LEAGUE, missing=f"The diagnosis of the model failed, so no ranking is printed: {fit.diagnosis}.")
+        return Section(
+            key="league", title=_LEAGUE, missing=f"The diagnosis of the model failed, so no ranking is printed: {fit.diagnosis}."
+        )
     whole = league_table(fit.standardised_rates(group), m.needed.stages([group, *m.mix]), group=group, mix=m.mix,
                          top=min(3, m.labels[group]))  # fmt: skip
     shown = _of_some_size(whole, m.smallest)

@@ -25,7 +25,9 @@ MONTHS, YEARLY = 12, 0.10
 def value(m: Material) -> Section:
     """Mean amount of a deal, money per lead, and what mending the likeliest bottleneck would bring."""
     if m.events is None or "amount" not in m.events.events.columns:
-        return Section(key="value", title=_VALUE, missing="The data hold no amounts of deals, so nothing can be said about money.")
+        return Section(
+            key="value", title=_VALUE, missing="The data hold no amounts of deals, so nothing can be said about money."
+        )
     each, lead = m.ask("mean_amount"), m.ask("value_per_lead")
     first = m.counts.stages[0]
     sentences = [
@@ -45,7 +47,11 @@ def _fixing(m: Material, amount: Estimate) -> tuple[list[Sentence], list[Any], l
     """The likeliest bottleneck brought to its benchmark, for as many entrants as came in the fullest year."""
     found = m.pooled if m.group else None
     if found is None or isinstance(found, NotIdentified):
-        return [Sentence(text="What a fix is worth needs a benchmark: members of a group whose best tenth is attainable.")], [], []
+        return (
+            [Sentence(text="What a fix is worth needs a benchmark: members of a group whose best tenth is attainable.")],
+            [],
+            [],
+        )
     stage, group = str(found.bottleneck.probability.idxmax()), str(m.group)
     years = m.needed.stages("entry_year").frame
     entrants = int(years.loc[years["stage"] == m.counts.stages[0], "entered"].max())
@@ -84,7 +90,12 @@ def _segments(m: Material, amount: Estimate) -> tuple[list[Sentence], list[Any],
 def customers(m: Material) -> Section:
     """Segments of customers and what a new one is worth, where an order book was given."""
     if m.orders is None:
-        return Section(key="customers", title=_CUSTOMERS, headline=False, missing="No order book was given, so nothing is said about purchases after the deal.")
+        return Section(
+            key="customers",
+            title=_CUSTOMERS,
+            headline=False,
+            missing="No order book was given, so nothing is said about purchases after the deal.",
+        )
     book = m.orders.customers(unit="week")
     buying, spending = (model.fit(book, seed=m.seed) for model in (MbgNbd(), GammaGamma()))
     worth = lifetime_value(buying, spending, horizon=MONTHS, period="month", discount_rate=(1 + YEARLY) ** (1 / 12) - 1)

@@ -17,7 +17,9 @@ _VERDICTS = ("PASS", "REVIEW", "FAIL")
 def audit(m: Material) -> Section:
     """What is wrong with the export, and how far it moves the share won."""
     if m.events is None:
-        return Section(key="audit", title="The data", headline=False, missing="The data are counts, and an audit looks at single records.")
+        return Section(
+            key="audit", title="The data", headline=False, missing="The data are counts, and an audit looks at single records."
+        )
     found = m.events.audit()
     columns = {"check": Column(head="Finding"), "entities": Column(head="Records", kind="count"), "rule": Column(head="How they are read"),
                "effect": Column(head="Share won without them, less the share won", kind="percent", digits=2, of=("entities",))}  # fmt: skip
@@ -40,12 +42,22 @@ def methods(m: Material, sections: Sequence[Section]) -> Section:
         sentences.append(f"The funnel is {' > '.join(counts.stages)}. What counts as entering a stage: {counts.definition}.")
         sentences.append(f"Observed: {counts.window}. Records that were open then count as neither won nor lost." if counts.window else
                          "The data are counts without dates; nothing is said about how young the open are.")  # fmt: skip
-        sentences.append("Observed shares have Wilson's interval; their draws come from Jeffreys' prior, the overall share being the product of the steps.")
+        sentences.append(
+            "Observed shares have Wilson's interval; their draws come from Jeffreys' prior, the overall share being the product of the steps."
+        )
     sentences += _of_fits(m.used())
     if m.group and any(section.key == "league" and not section.missing for section in sections):
-        mixed = f"adjusted to the mix of {' and '.join(m.mix)} of all" if m.mix else "not adjusted, for want of columns with few labels"
-        sentences.append(f"Members are compared by {m.group}, {mixed}. The benchmark of the bottleneck is their best decile, after pooling.")
-    sentences.append(f"Intervals of draws are the {DEFAULT}. Every fit and every quantity has the seed {m.seed}; no clock enters.")
+        mixed = (
+            f"adjusted to the mix of {' and '.join(m.mix)} of all"
+            if m.mix
+            else "not adjusted, for want of columns with few labels"
+        )
+        sentences.append(
+            f"Members are compared by {m.group}, {mixed}. The benchmark of the bottleneck is their best decile, after pooling."
+        )
+    sentences.append(
+        f"Intervals of draws are the {DEFAULT}. Every fit and every quantity has the seed {m.seed}; no clock enters."
+    )
     if m.smallest > 1:
         sentences.append(f"Counts from 1 to {m.smallest - 1} are not shown in tables, nor what they could be computed back from.")
     works = cited(key for section in sections for key in (*section.references, "kruschke2021"))
@@ -58,7 +70,9 @@ def _of_fits(used: Sequence[Fit]) -> list[str]:
     alike: dict[tuple[object, ...], list[Fit]] = {}
     for fit in used:
         record = fit.record
-        alike.setdefault((record.model, record.specification, record.method, record.draws, record.chains, record.settings), []).append(fit)
+        alike.setdefault(
+            (record.model, record.specification, record.method, record.draws, record.chains, record.settings), []
+        ).append(fit)
     sentences = []
     for group in alike.values():
         record = group[0].record
@@ -74,8 +88,23 @@ def diagnostics(m: Material) -> Section:
     """PASS, REVIEW or FAIL of every fit, with the numbers behind it."""
     fits = m.used()
     if not fits:
-        return Section(key="diagnostics", title="Diagnostics", headline=False, missing="No model was fitted; the numbers are counts and formulas.")
-    rows = [(fit.record.model, f"{fit.record.n:,} {fit.record.counted}", fit.diagnosis.method, fit.diagnosis.verdict, str(fit.diagnosis).partition(": ")[2], fit.record.id) for fit in fits]
+        return Section(
+            key="diagnostics",
+            title="Diagnostics",
+            headline=False,
+            missing="No model was fitted; the numbers are counts and formulas.",
+        )
+    rows = [
+        (
+            fit.record.model,
+            f"{fit.record.n:,} {fit.record.counted}",
+            fit.diagnosis.method,
+            fit.diagnosis.verdict,
+            str(fit.diagnosis).partition(": ")[2],
+            fit.record.id,
+        )
+        for fit in fits
+    ]
     worst = max((row[3] for row in rows), key=_VERDICTS.index)
     meaning = {"PASS": "all of them may be relied on", "REVIEW": "what is marked REVIEW should be read before the number is used",
                "FAIL": "what is marked FAIL may not be cited, and its numbers are not printed"}[worst]  # fmt: skip
@@ -101,11 +130,15 @@ def fits(m: Material) -> Section:
         columns = {"parameter": Column(head="Parameter"), "mean": Column(head="Mean", kind="number", digits=3, bounds=("lower", "upper")),
                    "sd": Column(head="Sd", kind="number", digits=3), "ess": Column(head="Effective size", kind="number", digits=0),
                    "rhat": Column(head="R-hat", kind="number", digits=3)}  # fmt: skip
-        grids.append(Grid.of(f"{fit.record.model} {fit.record.id}", table, columns, note=f"In brackets the {table['interval'].iloc[0]}."))
+        grids.append(
+            Grid.of(f"{fit.record.model} {fit.record.id}", table, columns, note=f"In brackets the {table['interval'].iloc[0]}.")
+        )
     failed = [fit.record.model for fit in m.fits if fit.diagnosis.verdict == "FAIL"]
     said = [f"{fit.record.model}: {fit.record.n:,} {fit.record.counted}, {fit.diagnosis}." for fit in m.fits]
     said += [f"No parameters of {', '.join(failed)} are printed: the diagnosis failed."] if failed else []
-    return Section(key="fits", title="Fits", headline=False, sentences=tuple(Sentence(text=text) for text in said), grids=tuple(grids))
+    return Section(
+        key="fits", title="Fits", headline=False, sentences=tuple(Sentence(text=text) for text in said), grids=tuple(grids)
+    )
 
 
 def _nameless(fit: Fit) -> list[str]:

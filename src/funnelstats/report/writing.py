@@ -13,10 +13,11 @@ from funnelstats.data.events import EventLog
 from funnelstats.data.transactions import Transactions
 from funnelstats.errors import DataError, Problem
 from funnelstats.report.document import Document, compose, parts_of
-from funnelstats.report.material import Material
+from funnelstats.report.material import MOST_MEMBERS, Material
 from funnelstats.report.office import to_docx, to_xlsx
 from funnelstats.report.page import to_html
 from funnelstats.report.plain_text import to_json, to_markdown
+from funnelstats.report.privacy import counts_only as without_records
 from funnelstats.report.privacy import pseudonymise
 from funnelstats.report.whole import write_bytes
 
@@ -33,7 +34,7 @@ SMALLEST = 10
 
 
 def write_report(
-    data: Any, path: str | Path | Sequence[str | Path] = (), *, names: bool = False, key: str = "", counts_only: bool = False,
+    data: Any, path: str | Path | Sequence[str | Path] = (), *, names: bool = False, key: str | bytes | None = None, counts_only: bool = False,
     orders: Any = None, compare: str | Path | None = None, smallest: int = SMALLEST, seed: int = 0, draws: int = 500, chains: int = 4,
     on_section: Callable[[str], None] | None = None,
 ) -> Document:  # fmt: skip
@@ -47,7 +48,7 @@ def write_report(
         The ending says the format: ``.html``, ``.md``, ``.docx``, ``.json``, ``.xlsx``. None at all: nothing is written.
     names : bool
         Show consultants by name and records by id.
-    key : str
+    key : str or bytes, optional
         With which pseudonyms are made, so that they stay the same over exports; one made of the content of the data where not given.
     counts_only : bool
         Use the counts by stage alone, as if the dates of single records had never been read.
@@ -83,12 +84,12 @@ def write_report(
     _check(paths, smallest)
     log, fits = parts_of(data)
     if log is not None and not names:
-        log = pseudonymise(log, key=key or None)
-    if counts_only:
-        log, fits = _counted(log), ()
+        log = pseudonymise(log, key=key)
+    if counts_only and log is not None:
+        log, fits = without_records(log, by=_columns(log), k=smallest), ()
     book = orders if orders is None or isinstance(orders, Transactions) else Transactions.of(orders)
     material = Material(log=log, fits=fits, orders=book, seed=seed, draws=draws, chains=chains, smallest=smallest, names=names)
-    document = compose(material, compare=compare, on_section=on_section)
+    document = compose(material, on_section=on_section)
     contents = [FORMATS[one.suffix.lower()](document) for one in paths]  # all of them are made before the first is written
     for one, content in zip(paths, contents, strict=True):
         write_bytes(one, content)
@@ -105,9 +106,8 @@ def _check(paths: Sequence[Path], smallest: int) -> None:
         raise DataError("the report", problems)
 
 
-def _counted(log: EventLog | CountsLog | None) -> EventLog | CountsLog | None:
-    """The log without its records: counts by all columns with few labels."""
-    if not isinstance(log, EventLog):
-        return log
-    few = [name for name in log.attributes if log.stages(name).frame[name].nunique() <= 40][:3]
-    return CountsLog(counts=log.stages(few), reading=None)
+def _columns(log: EventLog | CountsLog) -> list[str]:
+    """Columns to count by: consultants and channels, or the first two with few labels."""
+    names = log.attributes if isinstance(log, EventLog) else log.counts.by
+    few = [name for name in names if log.stages(name).frame[name].nunique() <= MOST_MEMBERS]
+    return sorted(few, key=lambda name: ("owner", "channel", name).index(name))[:2]
