@@ -36,7 +36,7 @@ from funnelstats.report.writing import FORMATS, write_report
 
 FITS: dict = {}
 SIZE = {"draws": 200, "chains": 4, "seed": 3}
-KEYS = ["funnel", "time", "bottleneck", "league", "forecast", "value", "customers", "audit", "methods", "diagnostics"]
+KEYS = ["funnel", "time", "bottleneck", "league", "value", "customers", "audit", "methods", "diagnostics"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -391,7 +391,6 @@ def test_command_writes_what_was_asked_and_its_numbers_are_cited_and_verified(co
         "time",
         "bottleneck",
         "league",
-        "forecast",
         "value",
         "audit",
     }
