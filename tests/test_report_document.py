@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from docx import Document as read_docx
-from funnelstats.report.privacy import pseudonymise
 from openpyxl import load_workbook
 from typer.testing import CliRunner
 
@@ -31,6 +30,7 @@ from funnelstats.report import writing
 from funnelstats.report.material import Material, said
 from funnelstats.report.page import to_html
 from funnelstats.report.plain_text import to_json, to_markdown
+from funnelstats.report.privacy import pseudonymise
 from funnelstats.report.section import Column, Grid
 from funnelstats.report.writing import FORMATS, write_report
 
