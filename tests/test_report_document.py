@@ -34,9 +34,10 @@ from funnelstats.report.privacy import pseudonymise
 from funnelstats.report.section import Column, Grid
 from funnelstats.report.writing import FORMATS, write_report
 
+pytestmark = pytest.mark.filterwarnings("ignore::funnelstats.errors.ImmatureWarning")  # the sentences say "so far"
 FITS: dict = {}
 SIZE = {"draws": 200, "chains": 4, "seed": 3}
-KEYS = ["funnel", "time", "bottleneck", "league", "value", "customers", "audit", "methods", "diagnostics"]
+KEYS = ["funnel", "time", "bottleneck", "league", "forecast", "value", "customers", "audit", "methods", "diagnostics"]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,7 +16,7 @@ from funnelstats.data.events import EventLog
 from funnelstats.data.fingerprint import content_digest
 from funnelstats.errors import DataError, FitError, ImmatureWarning, NotIdentifiedError, Problem
 from funnelstats.models.model import Fit
-from funnelstats.report import sections_funnel, sections_members, sections_money, sections_trust
+from funnelstats.report import sections_ahead, sections_funnel, sections_members, sections_money, sections_trust
 from funnelstats.report.cards import Card
 from funnelstats.report.material import Material
 from funnelstats.report.section import Section, Sentence
@@ -27,6 +27,7 @@ OF_A_LOG: dict[str, Callable[[Material], Section]] = {
     "Time in stage": sections_funnel.time,
     "The bottleneck": sections_members.bottleneck,
     "Members compared": sections_members.league,
+    "The time ahead": sections_ahead.ahead,
     "What it is worth": sections_money.value,
     "Customers": sections_money.customers,
     "The data": sections_trust.audit,
