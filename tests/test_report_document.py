@@ -26,7 +26,7 @@ from funnelstats.models.hierarchical import HierarchicalConversion
 from funnelstats.models.rates import overall_rate
 from funnelstats.models.timing import time_in_stage
 from funnelstats.report import document as documents
-from funnelstats.report import writing
+from funnelstats.report import sections_ahead, writing
 from funnelstats.report.material import Material, said
 from funnelstats.report.page import to_html
 from funnelstats.report.plain_text import to_json, to_markdown
@@ -36,7 +36,7 @@ from funnelstats.report.writing import FORMATS, write_report
 
 pytestmark = pytest.mark.filterwarnings("ignore::funnelstats.errors.ImmatureWarning")  # the sentences say "so far"
 FITS: dict = {}
-SIZE = {"draws": 200, "chains": 4, "seed": 3}
+SIZE = {"draws": 300, "chains": 4, "seed": 3}
 KEYS = ["funnel", "time", "bottleneck", "league", "forecast", "value", "customers", "audit", "methods", "diagnostics"]
 
 
@@ -53,6 +53,7 @@ def sampled_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(HierarchicalConversion, "fit", kept)
+        patch.setattr(sections_ahead, "ORIGINS", 2)
         yield
 
 
@@ -60,7 +61,11 @@ def sampled_once():
 def world():
     """A team whose people, deals and companies have names that nothing else is called by."""
     return simulate_crm(
-        seed=4, n_leads=900, owners=("Ada Birch", "Bruno Cedar", "Clara Dale", "Dario Elm", "Elena Fern"), as_of="2026-06-30"
+        seed=4,
+        n_leads=900,
+        owners=("Ada Birch", "Bruno Cedar", "Clara Dale", "Dario Elm", "Elena Fern"),
+        as_of="2026-06-30",
+        dirty={"skipped_stage": 0.03},
     )
 
 

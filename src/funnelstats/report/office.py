@@ -9,7 +9,7 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from funnelstats.report.document import Document
-from funnelstats.report.section import Grid, Picture, Section, Sentence
+from funnelstats.report.section import Grid, Picture, Section, Sentence, rounded
 
 #: The day that stands where a format demands one; the earliest that a ZIP archive can name.
 NO_DAY = (1980, 1, 1, 0, 0, 0)
@@ -110,7 +110,18 @@ def to_xlsx(document: Document) -> bytes:
     cards = [["Card", "Estimand", "Said", "Point", "Lower", "Upper", "Unit", "Verdict"]]
     for card in document.cards:
         for one in card.values if card.citable else ():
-            cards.append([card.id, card.estimand, one.said, one.point, one.lower, one.upper, card.unit, card.verdict])
+            cards.append(
+                [
+                    card.id,
+                    card.estimand,
+                    one.said,
+                    rounded(one.point),
+                    rounded(one.lower),
+                    rounded(one.upper),
+                    card.unit,
+                    card.verdict,
+                ]
+            )
         if not card.values or not card.citable:
             cards.append(
                 [

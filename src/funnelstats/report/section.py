@@ -227,7 +227,13 @@ def _written(value: Any, column: Column) -> str:
     return f"{int(value):,}" if column.kind == "count" else cell(value, column.digits)
 
 
+def rounded(value: float) -> float:
+    """Twelve digits: an engine adds up in no fixed order, so that the last ones may change from run to run."""
+    return float(f"{value:.12g}")
+
+
 def _plain(value: Any) -> Any:
     if value is None or value is pd.NA or (isinstance(value, float) and not np.isfinite(value)):
         return None
-    return value.item() if hasattr(value, "item") else value if isinstance(value, int | float | bool | str) else str(value)
+    value = value.item() if hasattr(value, "item") else value
+    return rounded(value) if isinstance(value, float) else value if isinstance(value, int | str) else str(value)
