@@ -404,6 +404,13 @@ def test_command_writes_what_was_asked_and_its_numbers_are_cited_and_verified(co
     assert "@misc" in call("cite", won, "--in", "a.json").stdout
     again = call("verify", won, "--in", "a.json")
     assert again.exit_code == 0, again.output
+    (counted / "later.csv").write_text("step,entered,open\nLead,800,60\nOpportunity,400,40\nWon,160,0\n")
+    later = call("report", "later.csv", "--mapping", "mapping.toml", "-o", "b.json", "--compare", "a.json")
+    assert later.exit_code == 0, later.output
+    changed = next(one for one in json.loads((counted / "b.json").read_text())["sections"] if one["key"] == "changes")
+    won_then = next(row for row in changed["tables"][0]["rows"] if row[0] == "overall_rate")
+    assert "higher" in won_then
+    assert "data" in won_then[-1]
     (counted / "counts.csv").write_text("step,entered,open\nLead,401,31\nOpportunity,120,20\nWon,44,0\n")
     assert call("verify", won, "--in", "a.json").exit_code == 1
 
@@ -414,6 +421,7 @@ def test_command_writes_what_was_asked_and_its_numbers_are_cited_and_verified(co
         (("nowhere.csv", "-o", "a.html"), "nowhere.csv"),
         (("bundled:crm_counts", "-o", "a.pdf"), "expected a path that ends with"),
         (("bundled:crm_counts", "-o", "a.html", "--key-file", "no.key"), "not readable"),
+        (("bundled:crm_counts", "-o", "a.html", "--compare", "no.json"), "no such report"),
     ],
 )
 def test_command_says_what_is_wrong_and_writes_nothing(arguments, complaint, tmp_path, monkeypatch):

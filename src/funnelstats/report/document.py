@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from funnelstats.data.counts import CountsLog
@@ -16,7 +16,7 @@ from funnelstats.data.events import EventLog
 from funnelstats.data.fingerprint import content_digest
 from funnelstats.errors import DataError, FitError, ImmatureWarning, NotIdentifiedError, Problem
 from funnelstats.models.model import Fit
-from funnelstats.report import sections_ahead, sections_funnel, sections_members, sections_money, sections_trust
+from funnelstats.report import sections_ahead, sections_changes, sections_funnel, sections_members, sections_money, sections_trust
 from funnelstats.report.cards import Card
 from funnelstats.report.material import Material
 from funnelstats.report.section import Section, Sentence
@@ -78,18 +78,21 @@ class Document:
         return "\n".join([f"<Report on {self.source}, {self.period}", *(f"  {one.text}" for one in self.headlines)]) + ">"
 
 
-def compose(m: Material, *, on_section: Callable[[str], None] | None = None) -> Document:
+def compose(m: Material, *, compare: Path | None = None, on_section: Callable[[str], None] | None = None) -> Document:
     """Make every section from the material.
 
     Parameters
     ----------
     m : Material
+    compare : Path, optional
+        JSON of an earlier report.
     on_section : function, optional
         Told the title of each section before it is made.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImmatureWarning)  # the sentences say "so far"
         sections = list(_sections(m, on_section or (lambda _: None)))
+        sections += [sections_changes.changes(compare, sections)] if compare else []
         sections += [sections_trust.methods(m, sections), sections_trust.diagnostics(m)]
     digest = content_digest(m.log) if m.log is not None else m.fits[0].record.data_digest
     period = str(m.counts.window or "no dates") if m.log is not None else m.fits[0].record.window

@@ -84,7 +84,7 @@ def write_report(
     (['funnel', 'time'], True)
     """
     paths = [Path(one) for one in ([path] if isinstance(path, str | Path) else path)]
-    _check(paths, smallest)
+    _check(paths, smallest, compare)
     log, fits = parts_of(data)
     if log is not None and not names:
         log = _kept(pseudonymise(log, key=key))
@@ -92,17 +92,19 @@ def write_report(
         log, fits = without_records(log, by=_columns(log), k=smallest), ()
     book = orders if orders is None or isinstance(orders, Transactions) else Transactions.of(orders)
     material = Material(log=log, fits=fits, orders=book, seed=seed, draws=draws, chains=chains, smallest=smallest, names=names)
-    document = compose(material, on_section=on_section)
+    document = compose(material, compare=Path(compare) if compare else None, on_section=on_section)
     contents = [FORMATS[one.suffix.lower()](document) for one in paths]  # all of them are made before the first is written
     for one, content in zip(paths, contents, strict=True):
         write_bytes(one, content)
     return document
 
 
-def _check(paths: Sequence[Path], smallest: int) -> None:
+def _check(paths: Sequence[Path], smallest: int, compare: str | Path | None) -> None:
     problems = [Problem(str(one), f"expected a path that ends with {', '.join(FORMATS)}, found {one.suffix or 'no ending'!r}")
                 for one in paths if one.suffix.lower() not in FORMATS]  # fmt: skip
     problems += [Problem(str(one), "the folder is not there", "make it first") for one in paths if not one.parent.is_dir()]
+    if compare is not None and not Path(compare).is_file():
+        problems.append(Problem(str(compare), "no such report", "give the JSON of an earlier one"))
     if smallest < 1:
         problems.append(Problem("smallest", f"expected 1 or more, found {smallest}"))
     if problems:
