@@ -88,7 +88,7 @@ def time(m: Material) -> Section:
     slowest = str(timed.loc[timed["median"].astype(float).idxmax(), "stage"])
     median, final = m.ask("median_time", stage=slowest), m.ask("eventual_conversion", stage=m.counts.stages[0])
     sentences = [
-        said(median.card, worded(median.estimate, lambda e: f"{slowest} takes longest: half have left it after {plural(e)}.")),
+        said(median.card, worded(median.estimate, lambda e: f"{slowest} takes longest: by the fitted curve half have left it after {plural(e)}.")),
         said(final.card, worded(final.estimate, lambda e: f"In the end {e} of those who enter {m.counts.stages[0]} will be {m.counts.stages[-1]}, "
                                                           "if late deals go on as the longest-watched did.")),
     ]  # fmt: skip
