@@ -261,7 +261,7 @@ def test_each_kind_is_for_its_own_data():
     with pytest.raises(DataError, match="0 <= count <= trials"):
         Interval(kind="wilson").of_counts([1, 3], [2, 2])
     with pytest.raises(DataError, match="kind: expected one of equal-tailed"):
-        Interval(kind="wald")
+        Interval(kind="bayes")
 
 
 def test_a_formula_is_shown_until_the_draws_are_worked_with():

@@ -103,9 +103,8 @@ def test_no_other_page_is_read():
 
 
 def test_a_font_of_one_weight_is_no_news_and_another_warning_is(caplog):
-    theme.fonts.cache_clear()
-    assert theme.fonts()
     logger = logging.getLogger("matplotlib.font_manager")
-    logger.warning("findfont: Failed to find font weight bold for One Weight, now using 500.")
-    logger.warning("findfont: Font family 'Nowhere' not found.")
+    with theme.styled():
+        logger.warning("findfont: Failed to find font weight bold for One Weight, now using 500.")
+        logger.warning("findfont: Font family 'Nowhere' not found.")
     assert [record.getMessage() for record in caplog.records] == ["findfont: Font family 'Nowhere' not found."]
