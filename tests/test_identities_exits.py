@@ -145,7 +145,7 @@ def test_the_slow_stage_is_the_bottleneck_in_time():
                 inside -= gone
     frame = pd.DataFrame(rows, columns=["owner", "stage", "age", "at_risk", "advanced", "lost", "censored"])
     data = StageHazards(frame=frame, stages=("Lead", "Demo", "Won"), by=("owner",))
-    fit = CompetingExits(group="owner").fit(data, seed=1, draws=100, tune=200, chains=2)
+    fit = CompetingExits(group="owner").fit(data, seed=1, draws=400, method="normal")
     times = mean_time(fit, within=12)
     assert times.sel(owner="o4").sel(stage="Lead").point == pytest.approx(sum(0.5**k for k in range(12)), rel=0.05)
     team = over_groups(fit, times)
