@@ -147,9 +147,11 @@ class Material:
         ]
         if given:
             return given[0]
-        groups = [str(self.group), *self.mix]
-        model, size = HierarchicalConversion(groups=groups), {"draws": self.draws, "tune": self.draws, "chains": self.chains}
-        return model.fit(self.needed.stages(groups), seed=self.seed, **size)
+        groups = (str(self.group), *self.mix)
+        counts = self.needed.stages(groups)
+        return HierarchicalConversion(groups=groups).fit(
+            counts, seed=self.seed, draws=self.draws, tune=self.draws, chains=self.chains
+        )
 
     def used(self) -> list[Fit]:
         """Fits behind what has been said so far, each once, those of the caller first."""

@@ -107,7 +107,7 @@ def to_xlsx(document: Document) -> bytes:
             _fill(sheet, [heads, *values], [max(12, min(40, len(head))) for head in heads])
             if grid.note:
                 sheet.cell(row=len(values) + 3, column=1, value=grid.note)
-    cards = [["Card", "Estimand", "Said", "Point", "Lower", "Upper", "Unit", "Verdict"]]
+    cards: list[list[Any]] = [["Card", "Estimand", "Said", "Point", "Lower", "Upper", "Unit", "Verdict"]]
     for card in document.cards:
         for one in card.values if card.citable else ():
             cards.append(

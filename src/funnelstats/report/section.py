@@ -218,7 +218,7 @@ def _least(values: Mapping[Any, Any]) -> list[Any]:
 
 
 def _written(value: Any, column: Column) -> str:
-    if value is None or (np.isscalar(value) and pd.isna(value)):  # type: ignore[call-overload]
+    if np.ndim(value) == 0 and pd.isna(value):
         return "–"
     if column.kind == "percent":
         return f"{100 * float(value):.{column.digits}f}%"

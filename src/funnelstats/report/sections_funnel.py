@@ -1,8 +1,13 @@
 """How many of how many, and how long does it take? The sections of a report on the funnel and on time."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import pandas as pd
 
 from funnelstats.data.stages import StageCounts
+from funnelstats.estimate import Estimate
 from funnelstats.models.rate_table import rate_table
 from funnelstats.models.timing import OPEN_SHARE, time_in_stage
 from funnelstats.report.funnel_figures import plot_funnel
@@ -32,8 +37,8 @@ def funnel(m: Material) -> Section:
         Sentence(text=_open(still, entered, int(counts.frame["entered"].iloc[-1]), m.smallest)),
     ]
     steps = [m.ask("step_rate", stage=stage) for stage in counts.stages[:-1]]
-    sentences += [said(one.card, worded(one.estimate, lambda e, s=stage: f"From {s}, {e} advanced{_young(counts, s)}."))
-                  for stage, one in zip(counts.stages, steps, strict=False)]  # fmt: skip
+    for stage, one in zip(counts.stages, steps, strict=False):
+        sentences.append(said(one.card, worded(one.estimate, partial(_advanced, counts, stage))))
     if counts.note:
         sentences.append(Sentence(text=f"{counts.note[:1].upper()}{counts.note[1:]}."))
     grid = funnel_grid(m)
@@ -85,7 +90,7 @@ def time(m: Material) -> Section:
         return Section(
             key="time", title="Time in stage", missing="No stage was left by half of those who entered it on a dated day."
         )
-    slowest = str(timed.loc[timed["median"].astype(float).idxmax(), "stage"])
+    slowest = str(timed["stage"].iloc[int(timed["median"].astype(float).to_numpy().argmax())])
     median, final = m.ask("median_time", stage=slowest), m.ask("eventual_conversion", stage=m.counts.stages[0])
     sentences = [
         said(median.card, worded(median.estimate, lambda e: f"{slowest} takes longest: by the fitted curve half have left it after {plural(e)}.")),
@@ -105,6 +110,10 @@ def time(m: Material) -> Section:
                    references=("kaplan1958", "aalen1978", "allison1982"))  # fmt: skip
 
 
+def _advanced(counts: StageCounts, stage: str, rate: Estimate) -> str:
+    return f"From {stage}, {rate} advanced{_young(counts, stage)}."
+
+
 def _times(m: Material, table: pd.DataFrame) -> Grid:
     words = {"left": "left the stage", "advanced": "advanced", "lost": "were lost"}
     shown = table.assign(until=table["until"].map(words))
@@ -117,7 +126,7 @@ def _times(m: Material, table: pd.DataFrame) -> Grid:
     return m.grid("Time in stage", shown, columns, note=note)
 
 
-def _time(row: dict[str, object], name: str) -> str:
+def _time(row: Mapping[Any, Any], name: str) -> str:
     if pd.isna(row[name]):
         return "not reached" if row["exits"] else "–"
     low, high = row[f"{name}_lower"], row[f"{name}_upper"]

@@ -65,7 +65,7 @@ def league(m: Material) -> Section:
         return Section(
             key="league", title=_LEAGUE, missing=f"The diagnosis of the model failed, so no ranking is printed: {fit.diagnosis}."
         )
-    whole = league_table(fit.standardised_rates(group), m.needed.stages([group, *m.mix]), group=group, mix=m.mix,
+    whole = league_table(fit.standardised_rates(group), m.needed.stages((str(group), *m.mix)), group=group, mix=m.mix,
                          top=min(3, m.labels[group]))  # fmt: skip
     shown = _of_some_size(whole, m.smallest)
     if shown.frame.empty:

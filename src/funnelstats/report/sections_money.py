@@ -97,7 +97,7 @@ def customers(m: Material) -> Section:
             missing="No order book was given, so nothing is said about purchases after the deal.",
         )
     book = m.orders.customers(unit="week")
-    buying, spending = (model.fit(book, seed=m.seed) for model in (MbgNbd(), GammaGamma()))
+    buying, spending = MbgNbd().fit(book, seed=m.seed), GammaGamma().fit(book, seed=m.seed)
     worth = lifetime_value(buying, spending, horizon=MONTHS, period="month", discount_rate=(1 + YEARLY) ** (1 / 12) - 1)
     newcomer = worth.newcomer()
     worse = max((buying, spending), key=lambda fit: ("PASS", "REVIEW", "FAIL").index(fit.diagnosis.verdict))
@@ -109,7 +109,7 @@ def customers(m: Material) -> Section:
     sentences = (
         said(made, f"A new customer is worth {newcomer:,.0f} in the first {worth.horizon} months, the first purchase included, discounted at {YEARLY:.0%} a year."),
         Sentence(text=f"{book.n:,} customers, {book.repeaters:,} of them with repeat purchases; the largest segment is {largest} "
-                      f"({segments.loc[largest, 'share']:.0%})."),
+                      f"({float(segments["share"].max()):.0%})."),
     )  # fmt: skip
     return Section(key="customers", title=_CUSTOMERS, sentences=sentences, cards=(made,), grids=(_rfm(m, segments),),
                    references=("batislam2007", "fader2005"))  # fmt: skip

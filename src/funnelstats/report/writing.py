@@ -7,7 +7,7 @@ and no count of fewer than ten is shown.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ibis
 
@@ -87,7 +87,7 @@ def write_report(
     _check(paths, smallest, compare)
     log, fits = parts_of(data)
     if log is not None and not names:
-        log = _kept(pseudonymise(log, key=key))
+        log = _kept(pseudonymise(cast(Any, log), key=key))
     if counts_only and log is not None:
         log, fits = without_records(log, by=_columns(log), k=smallest), ()
     book = orders if orders is None or isinstance(orders, Transactions) else Transactions.of(orders)
