@@ -120,10 +120,10 @@ def _pymc_marketing(path: str, model: str) -> Any:
     if model == "Gamma-Gamma":
         table = table[table["frequency"] > 0]
     kind = {"BG/NBD": clv.BetaGeoModel, "Pareto/NBD": clv.ParetoNBDModel, "Gamma-Gamma": clv.GammaGammaModel}[model]
-    fitted = kind(data=table)
-    fitted.fit(method="map", progressbar=False)
+    fitted = kind()
+    fitted.fit(table, method="map", progressbar=False)
     names = {"BG/NBD": ("r", "alpha", "a", "b"), "Pareto/NBD": ("r", "alpha", "s", "beta"), "Gamma-Gamma": ("p", "q", "v")}[model]
-    return {name: float(fitted.fit_result[name]) for name in names}
+    return {name: float(fitted.fit_result[name].mean()) for name in names}
 
 
 _FITS: dict[str, Any] = {}
