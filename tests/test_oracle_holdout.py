@@ -6,6 +6,7 @@ import pytest
 
 from funnelstats.data.customers import Customers
 from funnelstats.data.transactions import Transactions
+from funnelstats.decisions import holdout
 from funnelstats.decisions.holdout import holdout_scores, holdout_table
 from funnelstats.decisions.tracking import tracking_table
 from funnelstats.errors import DataError
@@ -18,6 +19,14 @@ ORDERS = Transactions.of("bundled:cdnow")
 def fit():
     data = ORDERS.customers(unit="week", as_of="1997-09-30", holdout="1998-06-30")
     return BgNbd().fit(data, seed=1, method="mle", draws=100)
+
+
+def test_coverage_is_that_of_all_counts_however_few_are_looked_at_first(fit, monkeypatch):
+    looked = []
+    for few in (1, 8, 10_000):
+        monkeypatch.setattr(holdout, "FEW", few)
+        looked.append(holdout_scores(fit).loc["BgNbd", "coverage"])
+    assert looked[0] == looked[1] == looked[2]
 
 
 def test_scores_by_hand(fit):
