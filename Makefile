@@ -8,7 +8,7 @@ export PYTHON
 
 # Where copies of public data sets lie, for `make public`.
 PUBLIC ?= ../shared/data
-.PHONY: help setup run run-second public test check notebooks docs inventory lab lock bench calibration clean
+.PHONY: help setup run run-second public test style check notebooks docs inventory lab lock bench calibration clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,9 +30,11 @@ public: setup ## Run chapter 6 on real public data: copies in PUBLIC=DIR, downlo
 test: setup ## Run every test and every example in the documentation strings
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 $(ARGS)
 
-check: setup ## Look for style and type errors (ruff, mypy)
+style: setup ## Look for style errors (ruff), in a second
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+check: style ## Look for style and type errors (ruff, mypy)
 	@$(BIN)/mypy
 
 notebooks: setup ## Run the notebooks in place, with outputs fit to be committed

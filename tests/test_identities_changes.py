@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 import funnelstats as fs
 from funnelstats.interval import Interval
-from funnelstats.report.changes import because, change_words, difference
+from funnelstats.report.changes import because, change_words
 from funnelstats.report.shelf import cards_json
 
 SPEC = {"stages": ["Lead", "Won"], "entity": "id", "stage": "step", "at": "on"}
@@ -24,11 +24,12 @@ def normal(mean, sd, seed):
 @pytest.mark.parametrize("shift", [0.0, 0.5, 1.0, 2.5])
 def test_probability_and_bounds_are_those_of_two_independent_normals(shift):
     old, new = normal(10, 1, 1), normal(10 + shift, 0.5, 2)
-    change, lower, upper, higher = difference(old.values[0], new.values[0], Interval(prob=0.9))
+    row = fs.what_changed(old, new, interval=Interval(prob=0.9)).iloc[0]
     sd = np.hypot(1, 0.5)
-    assert higher == pytest.approx(norm.cdf(shift / sd), abs=0.015)
-    assert change == pytest.approx(shift, abs=0.03)
-    assert (upper - lower) / 2 == pytest.approx(norm.ppf(0.95) * sd, rel=0.03)
+    higher = norm.cdf(shift / sd)
+    assert row["p_real"] == pytest.approx(max(higher, 1 - higher), abs=0.015)
+    assert row["change"] == pytest.approx(shift, abs=0.03)
+    assert (row["upper"] - row["lower"]) / 2 == pytest.approx(norm.ppf(0.95) * sd, rel=0.03)
 
 
 def test_other_way_round_the_change_has_the_other_sign():
@@ -37,6 +38,33 @@ def test_other_way_round_the_change_has_the_other_sign():
     assert (up["verdict"], down["verdict"]) == ("higher", "lower")
     assert up["change"] == -down["change"]
     assert up["p_real"] == pytest.approx(down["p_real"])
+
+
+def test_cards_with_other_sets_of_quantiles_are_compared_by_their_own():
+    old, new = normal(10, 1, 1), normal(12, 1, 2)
+    few = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+    picked = tuple(old.values[0].quantiles[old.probs.index(prob)] for prob in few)
+    coarse = replace(old, probs=few, values=(replace(old.values[0], quantiles=picked),))
+    coarse = fs.Card.from_dict(json.loads(json.dumps(coarse.to_dict())))
+    whole, rough = (fs.what_changed(one, new).iloc[0] for one in (old, coarse))
+    assert rough["verdict"] == whole["verdict"]
+    assert rough["p_real"] == pytest.approx(whole["p_real"], abs=0.02)
+    unknown = old.to_dict() | {"values": coarse.to_dict()["values"]}  # of a version that did not say at which probabilities
+    table = fs.what_changed([fs.Card.from_dict(unknown), replace(old, name="y")], [new, replace(new, name="y")])
+    lacking, known = table.iloc[0], table.iloc[1]
+    assert lacking["verdict"] == "not comparable"
+    assert lacking["change"] == pytest.approx(2, abs=0.05)
+    assert "the old card keeps no quantiles that can be read" in change_words(lacking)
+    assert (known["verdict"], known["p_real"]) == (whole["verdict"], whole["p_real"])  # the others are compared all the same
+
+
+def test_labels_that_both_cards_have_are_compared_and_the_others_named():
+    def several(**means):
+        draws = np.random.default_rng(1).normal(list(means.values()), 1, (4000, len(means)))
+        return fs.card(fs.Estimate.of(draws, description="x", coords={"who": list(means)}), name="x")
+
+    table = fs.what_changed(several(Ann=1, Bo=1), several(Ann=9, Cy=1)).set_index("label")
+    assert table["verdict"].to_dict() == {"Ann": "higher", "Cy": "new", "Bo": "gone"}
 
 
 def test_the_same_report_shows_no_change():

@@ -292,7 +292,7 @@ def test_printed_digits_keep_the_bounds_apart_and_near(centre, half):
     ("middle", "half", "unit", "text"),
     [(0.04, 0.005, "", "4.0% (90% interval 3.5% to 4.5%)"), (0.54, 0.06, "", "54% (90% interval 48% to 60%)"),
      (123_456, 5_432, "CNY", "123,000 CNY (90% interval 118,000 to 129,000)"), (9.71, 3.2, "", "10 (90% interval 7 to 13)"),
-     (12.3456, 0.12, "CNY/lead", "12.35 CNY/lead (90% interval 12.23 to 12.47)"),
+     (12.3456, 0.12, "CNY/lead", "12.35 CNY per lead (90% interval 12.23 to 12.47)"),
      (-0.02, 0.004, "", "-2.0% (90% interval -2.4% to -1.6%)")],
 )  # fmt: skip
 def test_a_sentence_has_the_digits_worth_printing(middle, half, unit, text):

@@ -45,6 +45,33 @@ def divide(left: str, right: str) -> str:
     return write(powers)
 
 
+def spoken(unit: str) -> str:
+    """A unit as people say it.
+
+    Examples
+    --------
+    >>> spoken("CNY/lead"), spoken("1/day"), spoken("day")
+    ('CNY per lead', 'per day', 'day')
+    """
+    return " per ".join(part.strip() for part in unit.split("/")).removeprefix("1 ")
+
+
+#: Names of a stage that are also what a case in it is called.
+_CASES = ("lead", "deal", "opportunity", "enquiry", "application", "visit", "order", "customer")
+
+
+def per_entrant(unit: str, stage: str) -> str:
+    """Unit of a ratio to those who enter a stage, which is named where its name is not that of a case.
+
+    Examples
+    --------
+    >>> per_entrant("CNY", "Lead"), spoken(per_entrant("USD", "Prospecting"))
+    ('CNY/lead', 'USD per entrant of Prospecting')
+    """
+    case = stage.strip().lower()
+    return f"{unit}/{case if case in _CASES else f'entrant of {stage}'.replace('/', ' or ').replace('*', ' ')}"
+
+
 def same(left: str, right: str, *, doing: str) -> str:
     """Return the common unit of two quantities that are to be added or compared.
 

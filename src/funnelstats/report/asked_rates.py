@@ -10,6 +10,7 @@ from funnelstats.estimate import Estimate, NotIdentified
 from funnelstats.interval import CountKind, Interval
 from funnelstats.models.rates import as_of_words, decided_rate, overall_rate, step_rates
 from funnelstats.report.answers import Answer, counted, known_stage
+from funnelstats.units import per_entrant
 
 Segment = dict[str, str] | None
 
@@ -98,7 +99,7 @@ def lead_worth(log: Any, *, seed: int, draws: int = 1000, chains: int = 4) -> An
         reason = rate.reason if isinstance(rate, NotIdentified) else each.reason if isinstance(each, NotIdentified) else ""
         return Answer(estimate=NotIdentified(words, reason), behind=(counts,))
     unit = each.unit.removesuffix("/deal")
-    worth = Estimate(draws=rate.draws * each.draws, unit=f"{unit}/{counts.stages[0].lower()}", description=words)
+    worth = Estimate(draws=rate.draws * each.draws, unit=per_entrant(unit, counts.stages[0]), description=words)
     about = {"model": "share won times mean amount, independent", "formula": "wins ~ Binomial(entered, p); mean amount ~ Student t",
              "priors": ("p ~ beta(a=0.5, b=0.5), Jeffreys", "uniform on the mean and on the log of the sd of amounts"),
              "method": "exact", "seed": seed, "settings": (f"{chains} x {draws:,} draws",), "verdict": "PASS",

@@ -30,7 +30,7 @@ class Value:
         As it is printed, with interval and unit.
     point, sd, lower, upper : float
     quantiles : tuple of float
-        Of the draws, at the probabilities ``PROBS``: what a later comparison works with.
+        Of the draws, at the card's ``probs``: what a later comparison works with.
     """
 
     label: str = ""
@@ -56,6 +56,8 @@ class Card:
     unit, currency : str
     values : tuple of Value
         One, or one for each label; none where the data do not identify it.
+    probs : tuple of float
+        Probabilities at which every value has its quantiles.
     reason : str
         Why there is no number.
     point_kind, interval_kind : str
@@ -104,6 +106,7 @@ class Card:
     unit: str = ""
     currency: str = ""
     values: tuple[Value, ...] = ()
+    probs: tuple[float, ...] = PROBS
     reason: str = ""
     point_kind: str = ""
     interval_kind: str = ""

@@ -1,7 +1,7 @@
 """What changed since the last report, is the change real, and where does it come from: the data, the definitions or the model?
 
 The probability that a change is real is that of its direction, ``max(P(new > old), P(new < old))``. It is an approximation: each number
-is rebuilt from the 27 quantiles on its card, and the two are taken as independent. Reports on a growing record share most of it, which
+is rebuilt from the quantiles on its card, and the two are taken as independent. Reports on a growing record share most of it, which
 makes their numbers move together; the true probability is then nearer to one than the one stated.
 """
 
@@ -15,7 +15,7 @@ import pandas as pd
 
 from funnelstats.interval import DEFAULT, Interval, decimals
 from funnelstats.models.verdict import CLEAR
-from funnelstats.report.cards import PROBS, Card, Value
+from funnelstats.report.cards import Card, Value
 from funnelstats.report.shelf import cards_of
 
 COLUMNS = ("name", "label", "old", "new", "change", "lower", "upper", "unit", "p_real", "verdict", "because", "interval")
@@ -52,7 +52,7 @@ def what_changed(previous: Any, current: Any, *, interval: Interval = DEFAULT) -
     -------
     DataFrame
         One row per number: ``old`` and ``new`` as printed, ``change`` (new less old) with its bounds, ``p_real``, a ``verdict`` ("higher",
-        "lower", "no clear difference", "new", "gone", "not comparable") and ``because``: data, definitions or model, with the fields that differ. The
+        "lower", "no clear difference", "the same", "new", "gone", "not comparable") and ``because``: data, definitions or model, with the fields that differ. The
         approximation of ``p_real`` is that of :mod:`funnelstats.report.changes`.
 
     Examples
@@ -112,26 +112,70 @@ def _rows(old: Card | None, new: Card | None, interval: Interval) -> Iterator[tu
         yield (card.name, "", *said, *[pd.NA] * 3, card.unit, pd.NA, verdict, "", "")
         return
     why = because(old, new)
-    labels = {one.label: one for one in old.values}
-    if old.reason or new.reason or old.unit != new.unit or set(labels) != {one.label for one in new.values}:
+    if old.reason or new.reason or old.unit != new.unit:
         yield (new.name, "", old.said, new.said, *[pd.NA] * 3, new.unit, pd.NA, "not comparable", why, "")
         return
-    for value in new.values:
-        change, lower, upper, higher = difference(labels[value.label], value, interval)
-        real = max(higher, 1 - higher)
-        verdict = ("higher" if higher > 0.5 else "lower") if real >= CLEAR else "no clear difference"
-        unchanged = labels[value.label].quantiles == value.quantiles
-        yield (new.name, value.label, labels[value.label].said, value.said, change, lower, upper, new.unit,
-               pd.NA if unchanged else real, "the same" if unchanged else verdict, "" if unchanged else why, str(interval))  # fmt: skip
+    then, now = ({one.label: one for one in card.values} for card in (old, new))
+    for label in dict.fromkeys([*now, *then]):
+        if label in then and label in now:
+            yield _compared(old, new, then[label], now[label], interval, why)
+        else:
+            said = (None, now[label].said) if label in now else (then[label].said, None)
+            yield (new.name, label, *said, *[pd.NA] * 3, new.unit, pd.NA, "new" if label in now else "gone", why, "")
 
 
-def difference(old: Value, new: Value, interval: Interval) -> tuple[float, float, float, float]:
-    """New less old, its bounds, and the probability that it is positive, from two sets of quantiles taken as independent."""
-    first, second = (np.interp(_GRID, PROBS, one.quantiles) for one in (old, new))
-    apart = (second[:, None] - first[None, :]).ravel()
+def _compared(old: Card, new: Card, then: Value, now: Value, interval: Interval, why: str) -> tuple[Any, ...]:
+    """One number that both cards have; where one of them keeps no quantiles, only how far the point moved is known."""
+    if (then.point, then.quantiles, old.probs) == (now.point, now.quantiles, new.probs):
+        return new.name, now.label, then.said, now.said, *[0.0] * 3, new.unit, pd.NA, "the same", "", str(interval)
+    first, second = _rebuilt(then, old.probs), _rebuilt(now, new.probs)
+    if first is None or second is None:
+        which = " and ".join(word for word, part in (("old", first), ("new", second)) if part is None)
+        lacking = f"; how sure is not known, for the {which} card keeps no quantiles that can be read"
+        change = now.point - then.point
+        return (
+            new.name,
+            now.label,
+            then.said,
+            now.said,
+            change,
+            *[pd.NA] * 2,
+            new.unit,
+            pd.NA,
+            "not comparable",
+            why + lacking,
+            "",
+        )
+    lower, upper, higher = difference(first, second, interval)
+    real = max(higher, 1 - higher)
+    verdict = ("higher" if higher > 0.5 else "lower") if real >= CLEAR else "no clear difference"
+    return (
+        new.name,
+        now.label,
+        then.said,
+        now.said,
+        now.point - then.point,
+        lower,
+        upper,
+        new.unit,
+        real,
+        verdict,
+        why,
+        str(interval),
+    )
+
+
+def _rebuilt(value: Value, probs: tuple[float, ...]) -> np.ndarray | None:
+    """Equally likely values of a number, from the quantiles that its card keeps at the probabilities it names."""
+    known = len(value.quantiles) == len(probs) > 1
+    return np.interp(_GRID, probs, value.quantiles) if known else None
+
+
+def difference(old: np.ndarray, new: np.ndarray, interval: Interval) -> tuple[float, float, float]:
+    """Bounds of new less old, and the probability that it is positive, from equally likely values taken as independent."""
+    apart = (new[:, None] - old[None, :]).ravel()
     lower, upper = interval.of(apart)
-    higher = float((apart > 0).mean() + 0.5 * (apart == 0).mean())
-    return new.point - old.point, float(lower), float(upper), higher
+    return float(lower), float(upper), float((apart > 0).mean() + 0.5 * (apart == 0).mean())
 
 
 def change_words(row: Any) -> str:

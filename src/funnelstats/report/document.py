@@ -21,16 +21,16 @@ from funnelstats.report.cards import Card
 from funnelstats.report.material import Material
 from funnelstats.report.section import Section, Sentence
 
-#: Sections of a log, in order: what is said while it is made, and the function.
-OF_A_LOG: dict[str, Callable[[Material], Section]] = {
-    "The funnel": sections_funnel.funnel,
-    "Time in stage": sections_funnel.time,
-    "The bottleneck": sections_members.bottleneck,
-    "Members compared": sections_members.league,
-    "The time ahead": sections_ahead.ahead,
-    "What it is worth": sections_money.value,
-    "Customers": sections_money.customers,
-    "The data": sections_trust.audit,
+#: Sections of a log, in order: the key, whether or not there is something to say; what is said while it is made, and the function.
+OF_A_LOG: dict[str, tuple[str, Callable[[Material], Section]]] = {
+    "funnel": ("The funnel", sections_funnel.funnel),
+    "time": ("Time in stage", sections_funnel.time),
+    "bottleneck": ("The bottleneck", sections_members.bottleneck),
+    "league": ("Members compared", sections_members.league),
+    "forecast": ("The time ahead", sections_ahead.ahead),
+    "value": ("What it is worth", sections_money.value),
+    "customers": ("Customers", sections_money.customers),
+    "audit": ("The data", sections_trust.audit),
 }
 #: What may be wrong with data, and is said in place of a section; anything else is a defect of ours and is raised.
 SAID = (DataError, FitError, NotIdentifiedError)
@@ -114,13 +114,13 @@ def count_of_sections() -> int:
 
 def _sections(m: Material, told: Callable[[str], None]) -> Iterator[Section]:
     chosen = [*OF_A_LOG.items()] if m.log is not None else []
-    chosen += [("Fits", sections_trust.fits)] if m.fits else []
-    for title, make in chosen:
+    chosen += [("fits", ("Fits", sections_trust.fits))] if m.fits else []
+    for key, (title, make) in chosen:
         told(title)
         try:
             yield make(m)
         except SAID as error:
-            yield Section(key=make.__name__, title=title, missing=str(error))
+            yield Section(key=key, title=title, missing=str(error))
 
 
 def parts_of(data: Any) -> tuple[EventLog | CountsLog | None, tuple[Fit, ...]]:

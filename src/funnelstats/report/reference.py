@@ -6,6 +6,7 @@ Nothing here looks at the clock: the date of a citation is the day until which t
 from typing import Any
 
 from funnelstats.errors import DataError, Problem
+from funnelstats.units import spoken
 
 _TEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "%": r"\%", "&": r"\&", "#": r"\#", "_": r"\_", "$": r"\$",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}  # fmt: skip
@@ -24,7 +25,7 @@ def lines(card: Any) -> list[tuple[str, str]]:
     method = ", ".join([*filter(None, (card.method,)), *card.settings, *([] if card.seed is None else [f"seed {card.seed}"])])
     return [
         ("Population", card.population), ("Period", card.period), ("Data", n),
-        ("Unit", card.unit),
+        ("Unit", spoken(card.unit)),
         ("Interval", interval), ("Definition", card.definition), ("Model", ": ".join(filter(None, (card.model, card.formula)))),
         ("Priors", "; ".join(card.priors)), ("Method", method), ("Diagnosis", card.diagnosis or card.verdict),
         ("Reading", CAUSAL if card.causal else OBSERVATIONAL), ("Checked against the data", card.posterior_check),

@@ -16,6 +16,7 @@ from funnelstats.models.spend import GammaGamma
 from funnelstats.report.citation import card
 from funnelstats.report.material import Material, plural, said, worded
 from funnelstats.report.section import Column, Grid, Section, Sentence
+from funnelstats.units import per_entrant, spoken
 
 _VALUE, _CUSTOMERS = "What it is worth", "Customers"
 #: Months of a customer's value, and the yearly rate at which it is discounted.
@@ -29,9 +30,8 @@ def value(m: Material) -> Section:
             key="value", title=_VALUE, missing="The data hold no amounts of deals, so nothing can be said about money."
         )
     each, lead = m.ask("mean_amount"), m.ask("value_per_lead")
-    first = m.counts.stages[0]
     sentences = [
-        said(lead.card, worded(lead.estimate, lambda e: f"One entrant of {first} has brought {e} so far, those still open counted as nothing.")),
+        said(lead.card, worded(lead.estimate, lambda e: f"Won deals have brought {e} so far, those still open counted as nothing.")),
         said(each.card, worded(each.estimate, lambda e: f"A deal won is worth {e} on average.")),
     ]  # fmt: skip
     cards, grids = [each.card, lead.card], []
@@ -81,10 +81,10 @@ def _segments(m: Material, amount: Estimate) -> tuple[list[Sentence], list[Any],
     columns = {"segment": Column(head=m.segment.capitalize()), "entered": Column(head="Entered", kind="count"),
                "won": Column(head="Won so far", kind="count"),
                "rate": Column(head="Share won so far", kind="percent", of=("entered", "won")),
-               "value_per_lead": Column(head=f"Money per lead ({table['unit'].iloc[0]})", kind="number", digits=0, of=("won",),
+               "value_per_lead": Column(head=spoken(per_entrant(per_deal.unit, counts.stages[0])), kind="number", digits=0, of=("won",),
                                         bounds=("value_per_lead_lower", "value_per_lead_upper"))}  # fmt: skip
     note = f"Share won times the mean amount of all deals won; in brackets the {table['interval'].iloc[0]}."
-    return [], [], [m.grid(f"Money per lead by {m.segment}", table, columns, note=note)]
+    return [], [], [m.grid(f"Money per entrant by {m.segment}", table, columns, note=note)]
 
 
 def customers(m: Material) -> Section:
