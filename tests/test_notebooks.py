@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from funnelstats.bundle import bundled_path
 from funnelstats.data.datasets import dataset_path
+from funnelstats.data.public import PUBLIC
 from funnelstats.errors import DataError
 from funnelstats.notebooks import find
 from funnelstats.notebooks.find import (
@@ -25,7 +26,7 @@ from funnelstats.notebooks.find import (
     title_of,
 )
 from funnelstats.notebooks.pages import mathml, write_run, write_text
-from funnelstats.notebooks.results import data_of, results_of, sentence_of, sha256_of
+from funnelstats.notebooks.results import data_of, results_of, sentence_of, sha256_of, sources_of
 from funnelstats.notebooks.run import run_notebook
 from funnelstats.report.say import RESULT_TYPE
 
@@ -314,6 +315,26 @@ def test_bundled_data_are_named_with_their_card(world):
     row = results_of([run])["notebooks"][0]["data"]
     digest = hashlib.sha256((bundled_path("data") / "crm_second.csv").read_bytes()).hexdigest()
     assert row == {"source": "bundled:crm_second", "sha256": digest, "as_of": "2026-03-31", "mapping": "crm_second.mapping.toml"}
+
+
+def test_every_source_of_a_notebook_has_its_digest_a_public_one_that_of_its_content_too(tmp_path, monkeypatch):
+    copy_of_bank, clients = tmp_path / "bank-full.csv", tmp_path / "clients.csv"
+    copy_of_bank.write_text("age;y\n1;no\n")
+    clients.write_text("age,bought\n1,0\n")
+    monkeypatch.setenv("FUNNELSTATS_PUBLIC", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    given = {"visits": "public:bank", "again": ["bundled:cdnow", "public:no such"], "own": str(clients), "late": "public:shoppers",
+             "mapping": str(clients), "unit": "day", "draws": 500}  # fmt: skip
+    rows = sources_of(given)
+    digest = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (copy_of_bank, clients)}
+    assert [(row["parameter"], row["sha256"]) for row in rows] == [
+        ("visits", digest[copy_of_bank]), ("again", sha256_of(dataset_path("cdnow"))), ("again", None),
+        ("own", digest[clients]), ("late", None),
+    ]  # fmt: skip
+    assert rows[0]["content_sha256"] == PUBLIC["bank"].digest
+    assert data_of(given) == {key: value for key, value in rows[0].items() if key != "parameter"} | {"mapping": str(clients)}
+    copy_of_bank.write_text("age;y\n2;no\n")
+    assert sources_of(given)[0]["sha256"] == hashlib.sha256(copy_of_bank.read_bytes()).hexdigest() != digest[copy_of_bank]
 
 
 def test_digest_of_a_folder_names_its_files(tmp_path):

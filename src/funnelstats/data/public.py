@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from funnelstats.errors import DataError, Problem
@@ -159,14 +160,27 @@ def public_path(spec: str | PublicSet, *, folder: str | Path | None = None, cach
     """Return the local file of a public table, downloading it into the cache when there is none."""
     spec = spec if isinstance(spec, PublicSet) else public_set(spec)
     kept = Path(cache) if cache is not None else _cache()
-    places = [Path(one).expanduser() for one in (folder, os.environ.get(FOLDER), kept) if one]
+    places = _places(folder, kept)
+    return _at_hand(spec, places) or _fetch(spec, kept, places)
+
+
+def public_copy(name: str, *, folder: str | Path | None = None) -> Path | None:
+    """Return the local file of a public table; None where there is none, for nothing is fetched."""
+    return _at_hand(public_set(name), _places(folder, _cache()))
+
+
+def _places(folder: str | Path | None, cache: Path) -> list[Path]:
+    return [Path(one).expanduser() for one in (folder, os.environ.get(FOLDER), cache) if one]
+
+
+def _at_hand(spec: PublicSet, places: list[Path]) -> Path | None:
     for place in places:
         if place.is_file():
             return place
         for name in (written for known in spec.names for written in (known, f"{known}.gz")):
             if (place / name).is_file():
                 return place / name
-    return _fetch(spec, kept, places)
+    return None
 
 
 def parsed(content: bytes) -> pd.DataFrame:
@@ -205,11 +219,16 @@ def digest_of(frame: pd.DataFrame) -> str:
     return hashlib.sha256(cells.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
 
 
-def _canonical(column: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce") if not pd.api.types.is_bool_dtype(column) else pd.Series(dtype=float)
+def _canonical(column: pd.Series) -> np.ndarray:
+    """Cells as text; what occurs often is written once."""
+    place, values = pd.factorize(column, use_na_sentinel=False)
+    different = pd.Series(values)
+    numbers = pd.to_numeric(different, errors="coerce") if not pd.api.types.is_bool_dtype(column) else pd.Series(dtype=float)
     if len(numbers) and numbers.notna().all():
-        return numbers.astype(float).map("{:.12g}".format)
-    return column.map(lambda value: str(value).lower() if str(value).lower() in ("true", "false") else str(value))
+        written = [f"{value:.12g}" for value in numbers.astype(float)]
+    else:
+        written = [lower if (lower := str(value).lower()) in ("true", "false") else str(value) for value in different]
+    return np.asarray(written, dtype=object)[place]
 
 
 def _truths(column: pd.Series) -> pd.Series:
@@ -220,7 +239,10 @@ def _empty_is_missing(column: pd.Series) -> pd.Series:
     """Numbers with empty cells among them were read as text."""
     if pd.api.types.is_numeric_dtype(column):
         return column
-    kept = column.where(column.astype(str).str.strip() != "")
+    empty = column.astype(str).str.strip() == ""
+    if not empty.any():
+        return column
+    kept = column.mask(empty)
     numbers = pd.to_numeric(kept, errors="coerce")
     return numbers if kept.notna().any() and numbers.notna().equals(kept.notna()) else kept
 

@@ -107,7 +107,7 @@ class HierarchicalScoreFit(ScoreFit[HierarchicalScore]):
     def predict(self, new: Any = None) -> Estimate:
         """Probability of each case, joint draws of dims (chain, draw, case); of the situations fitted where ``new`` is missing."""
         frame = self._rows(new)
-        draws = xr.DataArray(expit(self._logit(frame, slice(None))), dims=("chain", "draw", "case"),
+        draws = xr.DataArray(expit(self._logit(self.data.design.codes(frame), slice(None))), dims=("chain", "draw", "case"),
                              coords={"case": frame.index.to_numpy()})  # fmt: skip
         return Estimate(draws=draws, description=f"probability of {self.data.outcome}")
 
@@ -120,11 +120,11 @@ class HierarchicalScoreFit(ScoreFit[HierarchicalScore]):
             Columns ``probability``, ``lower``, ``upper``, ``interval``; the index of the cases given.
         """
         frame = self._rows(new)
-        codes, first, place = np.unique(self.data.design.codes(frame), axis=0, return_index=True, return_inverse=True)
+        codes, place = np.unique(self.data.design.codes(frame), axis=0, return_inverse=True)
         thin = max(1, self._size // _KEPT)
         parts = []
         for start in range(0, len(codes), 2000):
-            chance = expit(self._logit(frame.iloc[first[start : start + 2000]], slice(None, None, thin)))
+            chance = expit(self._logit(codes[start : start + 2000], slice(None, None, thin)))
             flat = chance.reshape(-1, chance.shape[-1])
             parts.append(np.stack([flat.mean(axis=0), *interval.of(flat, axis=0)], axis=1))
         table = np.concatenate(parts)[place.ravel()]
@@ -137,12 +137,12 @@ class HierarchicalScoreFit(ScoreFit[HierarchicalScore]):
         draws = xr.DataArray(values, dims=("chain", "draw", "column"), coords={"column": names})
         return Estimate(draws=draws, description="sd of the effects of each column on the logit")
 
-    def _logit(self, frame: pd.DataFrame, kept: slice) -> np.ndarray:
-        codes = self.data.design.codes(frame)
-        logit = np.repeat(self._draws("typical")[:, kept], len(frame), axis=-1)
-        for at, name in enumerate(self.data.design.columns):
-            logit = logit + self._draws(f"effect_{name}")[:, kept, :, 0][:, :, codes[:, at]]
-        return logit
+    def _logit(self, codes: np.ndarray, kept: slice) -> np.ndarray:
+        """Draws of the logit of rows of levels, one matrix product; shape (chain, draw, row)."""
+        terms = self.data.design.terms
+        rows = np.concatenate([np.eye(len(term.levels))[codes[:, at]] for at, term in enumerate(terms)], axis=1)
+        effects = np.concatenate([self._draws(f"effect_{term.column}")[:, kept, :, 0] for term in terms], axis=-1)
+        return self._draws("typical")[:, kept] + effects @ rows.T
 
     def _draws(self, name: str) -> np.ndarray:
         return np.asarray(self.tree["posterior"][name].values)

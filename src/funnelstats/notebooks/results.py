@@ -8,6 +8,8 @@ from typing import Any
 
 from funnelstats.data.datasets import dataset_card, dataset_path
 from funnelstats.data.fingerprint import sha256_of
+from funnelstats.data.public import PREFIX, public_copy, public_set
+from funnelstats.errors import DataError
 from funnelstats.notebooks.run import Run
 
 
@@ -15,7 +17,7 @@ def results_of(runs: Sequence[Run]) -> dict[str, Any]:
     """Everything that the notebooks published, with the data it comes from; the same run gives the same text."""
     notebooks = [
         {"name": run.name, "title": run.title, "status": "failed" if run.failure else "ok", "data": data_of(run.parameters),
-         "parameters": run.parameters, "failure": str(run.failure) if run.failure else None}
+         "sources": sources_of(run.parameters), "parameters": run.parameters, "failure": str(run.failure) if run.failure else None}
         for run in runs
     ]  # fmt: skip
     results = [{"notebook": run.name} | result for run in runs for result in run.results]
@@ -26,21 +28,55 @@ def results_of(runs: Sequence[Run]) -> dict[str, Any]:
             "headline": headline, "notebooks": notebooks, "results": results}  # fmt: skip
 
 
-#: Parameters that name data, the first that a notebook declares being its own.
+#: Parameters that name data whatever they hold; any other does when it names a bundled or public table, or a file that is there.
 SOURCES = ("data", "orders", "periods")
+#: Parameters that hold a file without being data.
+_BESIDE = ("mapping", "mappings", "folder")
 
 
 def data_of(parameters: dict[str, Any]) -> dict[str, Any] | None:
-    """Name the data a notebook read: source, SHA-256, end of observation, mapping; None when it takes no data."""
-    source = next((parameters[name] for name in SOURCES if parameters.get(name)), None)
-    if not source:
+    """Name the data a notebook read: source, SHA-256, end of observation, mapping; None when it takes no data.
+
+    Its own data are the first that it declares, and it is they whose end of observation and mapping its parameters give.
+    """
+    first = next(iter(_named(parameters)), None)
+    if first is None:
         return None
-    as_of, mapping, path = parameters.get("as_of"), parameters.get("mapping"), Path(str(source))
-    if str(source).startswith("bundled:"):
-        name = str(source).removeprefix("bundled:")
-        card, path = dataset_card(name), dataset_path(name)
-        as_of, mapping = as_of or card.as_of or None, mapping or card.mapping or None
-    return {"source": str(source), "sha256": sha256_of(path), "as_of": as_of, "mapping": mapping}
+    found = source_of(first[1], folder=parameters.get("folder"))
+    return found | {key: parameters[key] for key in ("as_of", "mapping") if isinstance(parameters.get(key), str)}
+
+
+def sources_of(parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """All data that a notebook was told to read, each with the parameter that named it."""
+    return [{"parameter": name} | source_of(source, folder=parameters.get("folder")) for name, source in _named(parameters)]
+
+
+def source_of(source: str, *, folder: str | None = None) -> dict[str, Any]:
+    """Describe one source; a public table has the SHA-256 of the copy that was read and, besides, that of its content, the same for every copy."""
+    known: dict[str, Any] = {"source": source, "sha256": None, "as_of": None, "mapping": None}
+    try:
+        return known | _described(source, folder)
+    except DataError:  # no such table: the notebook has said so
+        return known
+
+
+def _described(source: str, folder: str | None) -> dict[str, Any]:
+    if source.startswith("bundled:"):
+        name = source.removeprefix("bundled:")
+        card = dataset_card(name.split("/")[0])
+        return {"sha256": sha256_of(dataset_path(name)), "as_of": card.as_of or None, "mapping": card.mapping or None}
+    if source.startswith(PREFIX):
+        spec, copy = public_set(source), public_copy(source, folder=folder)
+        return {"sha256": sha256_of(copy) if copy else None, "content_sha256": spec.digest, "as_of": spec.as_of or None}
+    return {"sha256": sha256_of(Path(source))}
+
+
+def _named(parameters: dict[str, Any]) -> list[tuple[str, str]]:
+    """Parameter and source, in the order in which they are declared."""
+    texts = [(name, value) for name, given in parameters.items() if name not in _BESIDE
+             for value in (given if isinstance(given, list) else [given]) if isinstance(value, str) and value]  # fmt: skip
+    return [(name, value) for name, value in texts
+            if name in SOURCES or value.startswith(("bundled:", PREFIX)) or Path(value).is_file()]  # fmt: skip
 
 
 def sentence_of(result: dict[str, Any]) -> str:
