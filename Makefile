@@ -25,7 +25,7 @@ run-second: setup ## Run them on a second data set: other stages, one more, anot
 public: setup ## Run chapter 6 on real public data: copies in PUBLIC=DIR, downloaded where they are not (build/public/)
 	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 61 --set source=public:bank --output build/public/bank
 	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 61 --set source=public:bank_additional --output build/public/bank_additional
-	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 63 --set source=public:shoppers --set orders=public:online_retail_ii --output build/public/shop
+	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 62 63 --set source=public:shoppers --set orders=public:online_retail_ii --output build/public/shop
 
 test: setup ## Run every test and every example in the documentation strings
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 $(ARGS)

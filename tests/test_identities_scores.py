@@ -141,6 +141,29 @@ def test_chances_of_first_places_add_up_and_turn_with_the_names():
     assert ranking.policy_value().point > 0
 
 
+def test_the_loss_of_each_offer_is_what_it_falls_short_of_the_best_and_all_cases_are_one_segment():
+    ranking = rank_offers(shown(), seed=1)
+    loss, order = ranking.table()["expected_loss"].unstack("offer"), ranking.order()
+    assert (loss >= 0).all(axis=None)
+    np.testing.assert_allclose(loss.min(axis=1), order["loss"])
+    apart = ranking.values.point.to_series().unstack("offer")
+    np.testing.assert_allclose(loss["A"] - loss["B"], apart["B"] - apart["A"], atol=1e-9)
+    cases = shown()
+    together = rank_offers(cases, segment=None, seed=1)
+    alike = Cases.of(
+        cases.frame.assign(kind="all"),
+        outcome="yes",
+        features=["kind"],
+        segment="kind",
+        offer="offer",
+        amount="paid",
+        currency="CNY",
+    )
+    np.testing.assert_allclose(together.values.draws, rank_offers(alike, seed=1).values.draws)
+    assert together.segments == ["all"]
+    assert together.shown.sum() == len(cases.frame)
+
+
 def test_twins_are_told_apart_by_nobody():
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"kind": "all", "offer": ["A", "B"] * 2000, "yes": np.repeat(rng.random(2000) < 0.1, 2)})

@@ -24,6 +24,8 @@ from funnelstats.models.trials import Trials
 
 #: A first place is clear with at least this probability.
 CLEAR = 0.95
+#: Column of the one segment of all cases.
+_WHOLE = "(all cases)"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -86,12 +88,16 @@ class OfferRanking:
         return pd.DataFrame(rows).set_index("segment").assign(interval=str(self.values.interval), unit=self.values.unit)
 
     def table(self) -> pd.DataFrame:
-        """One row per segment and offer: shown, taken, rate, amount and value with their bounds, probability of being the best."""
+        """One row per segment and offer: shown, taken, rate, amount and value with their bounds, probability of being the best, expected loss.
+
+        The loss is what choosing the offer is expected to cost against knowing the best of the segment.
+        """
         frame = self.values.to_frame().rename(columns={"mean": "value"}).drop(columns=["sd"])
         parts = {"shown": self.shown.ravel(), "taken": self.taken.ravel(), "rate": np.asarray(self.rates.point).ravel(),
-                 "amount": np.asarray(self.amounts.point).ravel(), "p_best": self.best().to_numpy().ravel()}  # fmt: skip
+                 "amount": np.asarray(self.amounts.point).ravel(), "p_best": self.best().to_numpy().ravel(),
+                 "expected_loss": (self._flat().max(axis=-1, keepdims=True) - self._flat()).mean(axis=0).ravel()}  # fmt: skip
         return frame.assign(**parts)[
-            ["shown", "taken", "rate", "amount", "value", "lower", "upper", "p_best", "interval", "unit"]
+            ["shown", "taken", "rate", "amount", "value", "lower", "upper", "p_best", "expected_loss", "interval", "unit"]
         ]
 
     def next_offer(self, segment: str, *, seed: int, size: int | None = None) -> str | list[str]:
@@ -135,7 +141,7 @@ class OfferRanking:
 
 
 def rank_offers(
-    cases: Cases, *, seed: int, segment: str = "", offer: str = "", amount: str = "", draws: int = 1000, chains: int = 4,
+    cases: Cases, *, seed: int, segment: str | None = "", offer: str = "", amount: str = "", draws: int = 1000, chains: int = 4,
     model: BetaBinomial | None = None,
 ) -> OfferRanking:  # fmt: skip
     """Rank offers within segments.
@@ -147,7 +153,8 @@ def rank_offers(
     seed, draws, chains
         Of the draws.
     segment, offer, amount : str
-        Columns; those of the cases' roles where empty. Without an amount, a taken offer is worth one.
+        Columns; those of the cases' roles where empty. Without an amount, a taken offer is worth one. With ``segment=None`` all cases are
+        one segment, ``"all"``: which offer, if everybody is shown the same?
     model : BetaBinomial, optional
         Of the rate of an offer over segments; its defaults otherwise.
 
@@ -190,8 +197,10 @@ def rank_offers(
     return OfferRanking(values=values, rates=rate, amounts=worth, shown=shown.to_numpy(), taken=taken.to_numpy())
 
 
-def _columns(cases: Cases, segment: str, offer: str, amount: str) -> tuple[pd.DataFrame, dict[str, str]]:
+def _columns(cases: Cases, segment: str | None, offer: str, amount: str) -> tuple[pd.DataFrame, dict[str, str]]:
     """Segment, offer, yes and amount under one name each."""
+    if segment is None:
+        cases, segment = replace(cases, frame=cases.frame.assign(**{_WHOLE: "all"})), _WHOLE
     names = {
         "segment": segment or cases.roles.segment,
         "offer": offer or cases.roles.offer,

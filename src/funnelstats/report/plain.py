@@ -1,6 +1,6 @@
 """Show a table as it is: as many digits as a reader needs, a dash where there is no number, the same bytes every time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -43,7 +43,7 @@ class Plain:
         return str(styler.format(escape="html").to_html(table_uuid=name, cell_ids=False))
 
 
-def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[str, str]] | None = None) -> Plain:
+def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[str, str]] | Sequence[str] | None = None) -> Plain:
     """Show a frame as a table.
 
     Parameters
@@ -52,9 +52,9 @@ def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[st
         Left as it is.
     digits : int
         Decimals of floating-point columns.
-    bounds : mapping of str to (str, str)
-        Column -> columns of its lower and upper bound, which are then written behind it in one cell. A column ``interval``
-        that says the same in every row moves into the header.
+    bounds : mapping of str to (str, str), or sequence of str
+        Column -> columns of its lower and upper bound, which are then written behind it in one cell; a name alone stands for
+        ``name_lower`` and ``name_upper``. A column ``interval`` that says the same in every row moves into the header.
 
     Examples
     --------
@@ -63,16 +63,21 @@ def table(frame: pd.DataFrame, *, digits: int = 3, bounds: Mapping[str, tuple[st
     >>> print(table(frame, bounds={"rate": ("low", "high")}))
     stage rate (90% Wilson interval)
      Lead     0.543 (0.530 to 0.556)
+    >>> frame = pd.DataFrame({"score": ["old"], "slope": [1.02], "slope_lower": [0.9], "slope_upper": [1.14]})
+    >>> print(table(frame, bounds=["slope"], digits=2))
+    score               slope
+      old 1.02 (0.90 to 1.14)
     """
     shown = frame.copy()
-    kinds = list(dict.fromkeys(frame["interval"].dropna())) if bounds and "interval" in frame else []
-    for name, (low, high) in (bounds or {}).items():
+    pairs = bounds if isinstance(bounds, Mapping) else {name: (f"{name}_lower", f"{name}_upper") for name in bounds or ()}
+    kinds = list(dict.fromkeys(frame["interval"].dropna())) if pairs and "interval" in frame else []
+    for name, (low, high) in pairs.items():
         parts = zip(frame[name], frame[low], frame[high], strict=True)
         shown[name] = ["–" if pd.isna(point) else f"{cell(point, digits)} ({cell(below, digits)} to {cell(above, digits)})"
                        for point, below, above in parts]  # fmt: skip
         shown = shown.drop(columns=[low, high])
     if len(kinds) == 1:
-        shown = shown.drop(columns="interval").rename(columns={name: f"{name} ({kinds[0]})" for name in bounds or {}})
+        shown = shown.drop(columns="interval").rename(columns={name: f"{name} ({kinds[0]})" for name in pairs})
     return Plain(shown, digits)
 
 
