@@ -32,6 +32,7 @@ from funnelstats.report.page import to_html
 from funnelstats.report.plain_text import to_json, to_markdown
 from funnelstats.report.privacy import pseudonymise
 from funnelstats.report.section import Column, Grid
+from funnelstats.report.shelf import Shelf
 from funnelstats.report.writing import FORMATS, write_report
 
 pytestmark = pytest.mark.filterwarnings("ignore::funnelstats.errors.ImmatureWarning")  # the sentences say "so far"
@@ -208,7 +209,10 @@ def test_page_asks_nothing_of_a_network_and_its_links_lead_somewhere(made):
     pictures = [picture for section in document.sections for picture in section.pictures]
     assert [image["alt"] for image in words.images] == [picture.alt for picture in pictures]
     assert len(pictures) >= 4
-    assert "<script" not in content(folder, ".html")
+    assert re.findall("<script[^>]*>", content(folder, ".html")) == ['<script type="application/json" id="funnelstats-cards">']
+    assert (
+        Shelf.of(folder / "report.html").cards == Shelf.of(folder / "report.json").cards
+    )  # data for programs, nothing that runs
     assert all(picture.twin.rows() for picture in pictures)
 
 
@@ -286,7 +290,7 @@ def test_counts_only_says_what_it_cannot(log, tmp_path):
     assert {"time", "value", "audit"} <= set(missing)
     assert all("counts" in missing[key] or "no amounts" in missing[key] for key in ("time", "value", "audit"))
     assert document.section("league").tables
-    assert not any(card.recipe.get("quantity") for card in document.cards), "single records would be needed to compute them again"
+    assert all(card.recipe["quantity"] and card.recipe["counts"]["smallest"] == 10 for card in document.cards)
 
 
 # -- a failed diagnosis --------------------------------------------------------------------------------------------

@@ -21,9 +21,13 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Identity = Annotated[str, typer.Argument(metavar="ID", help="Of a card, the beginning of one, or its name.")]
 Place = Annotated[
-    Path, typer.Option("--in", metavar="FILE|DIR", help="results.json, cards.json or a report's JSON, or their folder.")
+    Path | None,
+    typer.Option(
+        "--in", metavar="FILE|DIR", help="A report (.html, .json), results.json, or their folder; else build/ and here."
+    ),
 ]
-BUILD = Path("build")
+#: Where cards are looked for when nobody says where.
+USUAL = (Path("build"), Path())
 
 
 def register(app: typer.Typer) -> None:
@@ -34,18 +38,18 @@ def register(app: typer.Typer) -> None:
 
 def cite(
     identity: Annotated[str | None, typer.Argument(metavar="ID", help="Of a card; all are listed when left out.")] = None,
-    place: Place = BUILD,
+    place: Place = None,
     form: Annotated[str, typer.Option("--as", metavar="all|text|bibtex|csl", help="One form only, to be piped.")] = "all",
     author: Annotated[str, typer.Option(help="Who computed it, for BibTeX and CSL JSON.")] = "",
 ) -> None:
     """Print a card: as text, as BibTeX and as CSL JSON."""
     try:
-        shelf = Shelf.of(place)
+        shelf = Shelf.of(*((place,) if place else USUAL))
         if identity is None:
             for card in shelf.cards:
-                _plain(f"{card.id}  {card.name}: {card.said}" + ("" if card.citable else "  (may not be cited)"))
+                _plain(f"{card.id}  {card.name}, {card.estimand}: {card.said}" + ("" if card.citable else "  (may not be cited)"))
             if not shelf.cards:
-                _plain(f"no card in {place}")
+                _plain(f"no card in {shelf.where}")
             return
         card = shelf.find(identity)
         forms: dict[str, Any] = {"text": card.text, "bibtex": lambda: card.bibtex(author=author),
@@ -64,16 +68,16 @@ def verify(
     data: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where the data are now; by the name on the card when left out.")
     ] = None,
-    place: Place = BUILD,
+    place: Place = None,
     key_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Key of pseudonyms, where one of your own was used.")
     ] = None,
 ) -> None:
     """Compute a card's number again from the data, and say whether it reproduces."""
     try:
-        shelf = Shelf.of(place)
+        shelf = Shelf.of(*((place,) if place else USUAL))
         card = shelf.find(identity)
-        folder = place if place.is_dir() else place.parent
+        folder = USUAL[0] if place is None else place if place.is_dir() else place.parent
         near = (*shelf.sources, ".", str(folder), str(folder.parent))
         found = computed_again(card, data=data, near=near, key=read_key(key_file))
     except FunnelStatsError as error:

@@ -17,18 +17,19 @@ import pyarrow as pa
 
 from funnelstats.data.counts import CountsLog
 from funnelstats.data.events import EventLog
+from funnelstats.data.transactions import Transactions
 
 #: Where a row stood in which kind of file is no content.
 _PLACE = ("_row", "_shape")
 
 
 @lru_cache(maxsize=8)  # a log is a value; a report asks for the digest of one log for every number in it
-def content_digest(log: EventLog | CountsLog, *, purpose: str = "") -> str:
-    """SHA-256 of the full content of a log: all events, the stages, the window.
+def content_digest(log: EventLog | CountsLog | Transactions, *, purpose: str = "") -> str:
+    """SHA-256 of the full content of a log: all events, the stages, the window; of an order book: all purchases.
 
     Parameters
     ----------
-    log : EventLog or CountsLog
+    log : EventLog, CountsLog or Transactions
     purpose : str
         Another digest of the same content, from which this one cannot be told; for keys.
 
@@ -46,6 +47,8 @@ def content_digest(log: EventLog | CountsLog, *, purpose: str = "") -> str:
     """
     if isinstance(log, CountsLog):
         parts: list[Any] = [log.counts.digest]
+    elif isinstance(log, Transactions):
+        parts = [events_digest(log.table), log.currency, log.as_of]
     else:
         parts = [events_digest(log.events), log.stage_names, log.lost, log.optional, str(log.window)]
     text = json.dumps(parts).encode()

@@ -8,6 +8,9 @@ from funnelstats.data.mapping import Mapping
 from funnelstats.data.table import Table
 from funnelstats.window import ObservationWindow
 
+#: Fields that say what was done after reading.
+_AFTER = ("pseudonyms", "counts_by", "smallest")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -25,6 +28,8 @@ class Reading:
         As for ``read_crm``.
     pseudonyms : tuple of str
         Empty where names stand as read; else "content" or "key", after what the pseudonyms were made with, and columns kept besides.
+    counts_by : tuple of str or None
+        Columns by which counts were kept in place of records, groups of fewer than ``smallest`` merged; None where records are.
 
     Examples
     --------
@@ -41,6 +46,8 @@ class Reading:
     unit: str = "day"
     on_problem: str = "raise"
     pseudonyms: tuple[str, ...] = ()
+    counts_by: tuple[str, ...] | None = None
+    smallest: int = 1
 
     @classmethod
     def of(
@@ -55,7 +62,33 @@ class Reading:
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments for ``read_crm``, all but the source."""
-        return {name: value for name, value in asdict(self).items() if name not in ("source", "pseudonyms")}
+        return {name: value for name, value in asdict(self).items() if name not in ("source", *_AFTER)}
+
+    def afterwards(self) -> dict[str, Any]:
+        """What was done with the data once they were read, for a recipe."""
+        counts = {} if self.counts_by is None else {"counts": {"by": list(self.counts_by), "smallest": self.smallest}}
+        return {"pseudonyms": list(self.pseudonyms)} | counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersReading:
+    """The arguments of ``Transactions.of``, in plain values; ``source`` is empty for tables that were in memory."""
+
+    source: str = ""
+    customer: str = ""
+    at: str = ""
+    amount: str = ""
+    currency: str = ""
+    date_format: str = ""
+    decimal: str = ""
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments for ``Transactions.of``, all but the source."""
+        return {name: value for name, value in asdict(self).items() if name != "source"}
+
+    def afterwards(self) -> dict[str, Any]:
+        """Nothing is done with an order book once it is read."""
+        return {}
 
 
 def _iso(moment: Any) -> str | None:

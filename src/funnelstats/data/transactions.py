@@ -21,6 +21,7 @@ from funnelstats.data.datasets import dataset_card, dataset_path
 from funnelstats.data.events import EventLog
 from funnelstats.data.parse import Parsed, dates
 from funnelstats.data.public import PREFIX, load_public, public_set
+from funnelstats.data.reading import OrdersReading
 from funnelstats.data.sources import ROW, open_parts
 from funnelstats.errors import DataError, Problem
 from funnelstats.window import DAYS_PER, ObservationWindow, Unit
@@ -45,12 +46,15 @@ class Transactions:
         Where they come from.
     as_of : str
         End of observation, where the source says it.
+    reading : OrdersReading, optional
+        The words with which :meth:`of` read it.
     """
 
     table: ir.Table
     currency: str = ""
     source: str = "transactions"
     as_of: str = ""
+    reading: OrdersReading | None = None
 
     @classmethod
     def of(
@@ -85,6 +89,8 @@ class Transactions:
         if isinstance(source, EventLog):
             return cls._of_log(source, customer)
         as_of, name = "", source if isinstance(source, str | Path) else type(source).__name__
+        reading = OrdersReading(source=str(source) if isinstance(source, str | Path) else "", customer=customer, at=at, amount=amount,
+                                currency=currency, date_format=date_format, decimal=decimal)  # fmt: skip
         if isinstance(source, str) and source.startswith(BUNDLED):
             card = dataset_card(source.removeprefix(BUNDLED))
             source, as_of, currency = dataset_path(card.name), card.as_of, currency or card.currency
@@ -98,7 +104,7 @@ class Transactions:
         table, problems = _typed(parts[0].read(parts[0].columns), customer, at, amount, date_format, decimal)
         if table is None or problems:
             raise DataError(str(name), problems)
-        return cls(table=table, currency=currency, source=str(name), as_of=as_of)
+        return cls(table=table, currency=currency, source=str(name), as_of=as_of, reading=reading)
 
     @classmethod
     def _of_log(cls, log: EventLog, customer: str) -> Self:
@@ -146,9 +152,10 @@ class Transactions:
         days = DAYS_PER[unit]
         x = frame["days"].to_numpy() - 1
         with np.errstate(invalid="ignore", divide="ignore"):
-            value = np.where(x > 0, np.maximum((frame["value"] - frame["first_value"]).to_numpy(dtype=float), 0.0) / x, np.nan)
+            again = _summed_alike(frame["value"] - frame["first_value"])
+            value = np.where(x > 0, np.maximum(again, 0.0) / x, np.nan)
         later: dict[str, Any] = {} if holdout is None else {
-            "later_frequency": frame["later_days"].to_numpy(), "later_value": frame["later_value"].to_numpy(dtype=float),
+            "later_frequency": frame["later_days"].to_numpy(), "later_value": _summed_alike(frame["later_value"]),
             "later": (last - cut).days / days}  # fmt: skip
         recency, age = (frame[name].to_numpy(dtype=float) / days for name in ("recency", "age"))
         return Customers(
@@ -186,6 +193,11 @@ class Transactions:
     def __repr__(self) -> str:
         row = self.table.aggregate(n=self.table.count(), who=self.table["customer"].nunique()).execute().iloc[0]
         return f"<Transactions of {self.source}: {row['n']:,} purchases by {row['who']:,} customers>"
+
+
+def _summed_alike(money: pd.Series) -> np.ndarray:
+    """Sums without the digits that depend on the order in which an engine's threads came; money is written in fewer decimals."""
+    return np.round(money.to_numpy(dtype=float), 8)
 
 
 def _typed(

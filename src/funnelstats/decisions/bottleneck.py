@@ -25,7 +25,10 @@ CLEAR = 0.8
 class HasStageRates(Protocol):
     """A fit that knows the step rates of the team and of the members of its groups, such as ``HierarchicalFit``."""
 
-    model: Any
+    @property
+    def model(self) -> Any:
+        """Its specification, with the groups."""
+        ...
 
     def stage_rates(self, group: str | None = None) -> Estimate:
         """Step rates of the team, dims (chain, draw, stage), or of each member of a group on one case mix."""

@@ -29,6 +29,19 @@ class Answer:
     picked: str = ""
 
 
+def plural(estimate: Estimate) -> str:
+    """An estimate as text, its unit in the plural where it is a word for something counted.
+
+    Examples
+    --------
+    >>> plural(Estimate.of([2.0, 3.0, 4.0], unit="day", description="time"))
+    '3.0 days (90% interval 2.1 to 3.9)'
+    """
+    unit = estimate.unit
+    word = unit.isalpha() and unit.islower() and unit != "money"
+    return f"{estimate}".replace(f" {unit} (", f" {unit}s (", 1) if word else f"{estimate}"
+
+
 def counted(log: Any, segment: dict[str, str] | None) -> StageCounts:
     """Counts of a log, or of one segment of it."""
     counts: StageCounts = log.stages(tuple(segment or ()))
@@ -58,3 +71,10 @@ def known_group(log: Any, group: str | None) -> str:
     if group not in names:
         raise DataError("the quantity", [Problem("group", f"expected one of {list(names)}, found {group!r}")])
     return group
+
+
+def with_amounts(log: Any) -> None:
+    """Refuse data that hold no amounts of deals."""
+    if "amount" not in getattr(getattr(log, "events", None), "columns", ()):
+        fix = 'name the column in the mapping: columns = {amount = "..."}'
+        raise DataError("the quantity", [Problem("amount", "expected amounts of deals, found none in the data", fix)])

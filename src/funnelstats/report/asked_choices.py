@@ -149,9 +149,7 @@ class Pooled:
 
 
 @lru_cache(maxsize=4)  # several quantities and the report ask the same of the same log
-def pooled_bottleneck(
-    log: Any, *, seed: int, group: str, min_gain: float = 0.0, draws: int = 1000, chains: int = 4
-) -> Pooled | NotIdentified:  # fmt: skip
+def pooled_bottleneck(log: Any, seed: int, group: str, min_gain: float, draws: int, chains: int) -> Pooled | NotIdentified:
     """Compare the stages of a log with the best decile over a group, each step pooled by itself."""
     counts: StageCounts = log.stages(group)
     team = step_rates(counts.total(), seed=seed, draws=draws, chains=chains)
@@ -170,7 +168,7 @@ def _bottleneck(
     log: Any, *, seed: int, group: str | None, min_gain: float, draws: int, chains: int
 ) -> tuple[Bottleneck | NotIdentified, tuple[Any, ...], str]:
     group = known_group(log, group)
-    found = pooled_bottleneck(log, seed=seed, group=group, min_gain=min_gain, draws=draws, chains=chains)
+    found = pooled_bottleneck(log, seed, group, min_gain, draws, chains)
     return (found, (), group) if isinstance(found, NotIdentified) else (found.bottleneck, (found.worst,), group)
 
 

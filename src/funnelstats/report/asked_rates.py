@@ -5,11 +5,10 @@ from typing import Any
 
 from funnelstats.data.stages import StageCounts
 from funnelstats.decisions.fixing import mean_amount
-from funnelstats.errors import DataError, Problem
 from funnelstats.estimate import Estimate, NotIdentified
 from funnelstats.interval import CountKind, Interval
 from funnelstats.models.rates import as_of_words, decided_rate, overall_rate, step_rates
-from funnelstats.report.answers import Answer, counted, known_stage
+from funnelstats.report.answers import Answer, counted, known_stage, with_amounts
 from funnelstats.units import per_entrant
 
 Segment = dict[str, str] | None
@@ -75,7 +74,7 @@ def from_start(
 
 def amount(log: Any, *, seed: int, draws: int = 1000, chains: int = 4) -> Answer:
     """Mean amount of a won deal."""
-    _with_amounts(log)
+    with_amounts(log)
     found = mean_amount(log, seed=seed, draws=draws, chains=chains)
     words = "mean amount of a won deal"
     found = found.described(words) if isinstance(found, Estimate) else NotIdentified(words, found.reason)
@@ -90,7 +89,7 @@ def amount(log: Any, *, seed: int, draws: int = 1000, chains: int = 4) -> Answer
 
 def lead_worth(log: Any, *, seed: int, draws: int = 1000, chains: int = 4) -> Answer:
     """Money that one lead brings: the share won times the mean amount of a won deal."""
-    _with_amounts(log)
+    with_amounts(log)
     counts = log.stages()
     rate = overall_rate(counts, seed=seed, draws=draws, chains=chains)
     each = mean_amount(log, seed=seed, draws=draws, chains=chains)
@@ -126,9 +125,3 @@ def _until(counts: StageCounts, stage: str) -> StageCounts:
     frame = counts.frame[counts.frame["stage"].isin(stages)].reset_index(drop=True)
     frame.loc[frame["stage"] == stage, ["advanced", "lost", "open", "maturing"]] = 0
     return replace(counts, frame=frame, stages=stages)
-
-
-def _with_amounts(log: Any) -> None:
-    if "amount" not in getattr(getattr(log, "events", None), "columns", ()):
-        fix = 'name the column in the mapping: columns = {amount = "..."}'
-        raise DataError("the quantity", [Problem("amount", "expected amounts of deals, found none in the data", fix)])

@@ -21,15 +21,19 @@ from funnelstats.data.datasets import dataset_path
 from funnelstats.data.events import EventLog
 from funnelstats.data.fingerprint import content_digest, sha256_of
 from funnelstats.data.stages import StageCounts, StageHazards
+from funnelstats.data.transactions import Transactions
 from funnelstats.estimate import SAMPLE_DIMS, Estimate, NotIdentified
 from funnelstats.interval import DrawKind
 from funnelstats.models.encode import digest_of
 from funnelstats.models.model import Fit
+from funnelstats.report.answers import plural
 from funnelstats.report.cards import PROBS, Card, Value
 from funnelstats.report.formulas import COUNTS, JEFFREYS, formula_of, priors_of
 
 #: Methods that look at no prior.
 WITHOUT_PRIOR = ("ols", "sur", "3sls", "bootstrap", "mle")
+#: Data that are found by a name, not by a path.
+_BY_NAME = ("bundled:", "public:")
 _KINDS = {"equal-tailed": "credible interval, equal-tailed", "hdi": "credible interval, highest density"}
 
 
@@ -93,7 +97,11 @@ def card(
 
 def identify(made: Card) -> str:
     """The id of a card: of the data and of what was asked of them, not of the answer and not of the version."""
-    recipe = {key: value for key, value in made.recipe.items() if key in ("quantity", "settings", "start", "unit", "pseudonyms")}
+    recipe = {
+        key: value
+        for key, value in made.recipe.items()
+        if key in ("quantity", "settings", "start", "unit", "pseudonyms", "counts")
+    }
     parts = (made.data_sha256, made.name, made.estimand, made.population, made.period, made.unit, made.definition, made.model,
              made.formula, made.specification, made.priors, made.method, made.seed, made.settings, made.interval_kind, made.mass,
              made.causal, recipe)  # fmt: skip
@@ -106,7 +114,7 @@ class _Found:
     """Fields of the card that sources tell; the first to tell one is believed, a fit before all others."""
 
     parts: dict[str, Any] = field(default_factory=dict)
-    log: EventLog | CountsLog | None = None
+    log: EventLog | CountsLog | Transactions | None = None
     causal: bool = False
 
     def look(self, one: Any) -> None:
@@ -115,6 +123,9 @@ class _Found:
             digest, files, counts, currency = _content(one)
             self._tell(data_sha256=digest, file_sha256=files, currency=currency)
             self._counts(counts)
+        elif isinstance(one, Transactions):
+            self.log = self.log or one
+            self._tell(data_sha256=content_digest(one), file_sha256=_files(one), currency=one.currency, source=one.source)
         elif isinstance(one, Fit):
             self._fit(one)
         elif isinstance(one, StageCounts | StageHazards):
@@ -159,7 +170,7 @@ class _Found:
     def without_folder(self, value: Any) -> Any:
         """Text without the folders of this machine: the name of a file is enough to know it by."""
         path = self.log.reading.source if self.log is not None and self.log.reading else ""
-        if isinstance(value, str) and path and not path.startswith("bundled:") and Path(path).name:
+        if isinstance(value, str) and path and not path.startswith(_BY_NAME) and Path(path).name:
             return value.replace(path, Path(path).name)
         return value
 
@@ -171,23 +182,23 @@ def _content(log: EventLog | CountsLog) -> tuple[str, str | None, StageCounts, s
     return content_digest(log), _files(log), log.stages(), log.currency if money and isinstance(log, EventLog) else ""
 
 
-def _files(log: EventLog | CountsLog) -> str | None:
-    """SHA-256 of the files that were read; None for tables in memory."""
+def _files(log: EventLog | CountsLog | Transactions) -> str | None:
+    """SHA-256 of the files that were read; None for tables in memory, and for a public table, whose digest is known."""
     source = log.reading.source if log.reading else ""
-    if not source:
+    if not source or source.startswith("public:"):
         return None
     return sha256_of(
         dataset_path(source.removeprefix("bundled:")) if source.startswith("bundled:") else Path(source).expanduser()
     )
 
 
-def _recipe(log: EventLog | CountsLog | None, asked: dict[str, Any] | None) -> dict[str, Any]:
+def _recipe(log: EventLog | CountsLog | Transactions | None, asked: dict[str, Any] | None) -> dict[str, Any]:
     """How to read the data again and what to ask of them; the folder of the file is left out."""
     if log is None or log.reading is None:
         return {}
     source = log.reading.source
-    named = source if source.startswith("bundled:") else Path(source).name
-    return {"source": named, **log.reading.arguments(), "pseudonyms": list(log.reading.pseudonyms), **(asked or {})}
+    named = source if source.startswith(_BY_NAME) else Path(source).name
+    return {"source": named, **log.reading.arguments(), **log.reading.afterwards(), **(asked or {})}
 
 
 # -- what the estimate says --------------------------------------------------------------------------------------
@@ -203,7 +214,7 @@ def _values(estimate: Estimate) -> Iterable[Value]:
     for cell in cells:
         one = estimate.sel(**{str(dim): label for dim, label in cell.items()}) if cell else estimate
         quantiles = tuple(map(float, np.quantile(one.draws.values, PROBS)))
-        yield Value(label=", ".join(map(str, cell.values())), said=str(one), point=one.point, sd=one.sd, lower=one.lower,
+        yield Value(label=", ".join(map(str, cell.values())), said=plural(one), point=one.point, sd=one.sd, lower=one.lower,
                     upper=one.upper, quantiles=quantiles)  # fmt: skip
 
 

@@ -18,12 +18,12 @@ from funnelstats.data.transactions import Transactions
 from funnelstats.estimate import Estimate, NotIdentified
 from funnelstats.models.exits import CompetingExits
 from funnelstats.models.exits_fit import CompetingExitsFit
-from funnelstats.models.hierarchical import HierarchicalConversion
 from funnelstats.models.hierarchical_fit import HierarchicalFit
 from funnelstats.models.model import Fit
 from funnelstats.report.asked_choices import Pooled, pooled_bottleneck
+from funnelstats.report.asked_league import crossed
 from funnelstats.report.cards import Card
-from funnelstats.report.quantities import Asked, quantity
+from funnelstats.report.quantities import Asked, of_orders, quantity
 from funnelstats.report.section import Column, Grid, Sentence
 
 #: Columns that make up the case mix have no more labels than this; with more, the cells outnumber the wins.
@@ -137,21 +137,18 @@ class Material:
     @cached_property
     def pooled(self) -> Pooled | NotIdentified:
         """Stages compared with the best decile of the group."""
-        return pooled_bottleneck(self.needed, seed=self.seed, group=str(self.group))
+        return pooled_bottleneck(self.needed, self.seed, str(self.group), 0.0, 1000, 4)
 
     @cached_property
     def conversion(self) -> HierarchicalFit:
         """Rates of the members on one mix of leads."""
-        given = [
-            fit for fit in self.fits if isinstance(fit, HierarchicalFit) and fit.model.groups[0] == self.group and self.names
-        ]
-        if given:
-            return given[0]
-        groups = (str(self.group), *self.mix)
-        counts = self.needed.stages(groups)
-        return HierarchicalConversion(groups=groups).fit(
-            counts, seed=self.seed, draws=self.draws, tune=self.draws, chains=self.chains
-        )
+        return self.given_conversion or crossed(self.needed, (str(self.group), *self.mix), self.seed, self.draws, self.chains)
+
+    @property
+    def given_conversion(self) -> HierarchicalFit | None:
+        """A crossed fit that the caller made, where names are shown."""
+        fits = (fit for fit in self.fits if isinstance(fit, HierarchicalFit) and fit.model.groups[0] == self.group)
+        return next(fits, None) if self.names else None
 
     def used(self) -> list[Fit]:
         """Fits behind what has been said so far, each once, those of the caller first."""
@@ -163,10 +160,11 @@ class Material:
 
     # -- how it is said ------------------------------------------------------------------------------------------
     def ask(self, name: str, **settings: Any) -> Asked:
-        """A quantity by name, computed once."""
+        """A quantity of the log, or of the order book, by name; computed once."""
         key = (name, *sorted((one, str(value)) for one, value in settings.items()))
         if key not in self.asked:
-            self.asked[key] = quantity(self.needed, name, seed=self.seed, **settings)
+            data = self.orders if of_orders(name) and self.orders is not None else self.needed
+            self.asked[key] = quantity(data, name, seed=self.seed, **settings)
         return self.asked[key]
 
     def grid(self, title: str, frame: Any, columns: dict[str, Column], **more: Any) -> Grid:
@@ -184,17 +182,6 @@ def said(card: Card, text: str) -> Sentence:
 def worded(estimate: Estimate | NotIdentified, make: Callable[[Any], str]) -> str:
     """A sentence about an estimate, or why there is none."""
     return make(estimate) if isinstance(estimate, Estimate) else f"{_capital(estimate.description)}: {estimate}."
-
-
-def plural(estimate: Estimate) -> str:
-    """An estimate as text, its unit in the plural.
-
-    Examples
-    --------
-    >>> plural(Estimate.of([2.0, 3.0, 4.0], unit="day", description="time"))
-    '3.0 days (90% interval 2.1 to 3.9)'
-    """
-    return f"{estimate}".replace(f" {estimate.unit} (", f" {estimate.unit}s (", 1)
 
 
 def _capital(text: str) -> str:

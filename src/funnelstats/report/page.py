@@ -11,6 +11,7 @@ from funnelstats.report import reference
 from funnelstats.report.cards import Card
 from funnelstats.report.document import Document
 from funnelstats.report.section import Grid, Picture, Section, Sentence
+from funnelstats.report.shelf import embedded
 
 
 def to_html(document: Document) -> str:
@@ -49,6 +50,7 @@ def to_html(document: Document) -> str:
 {"".join(map(_section, document.sections))}
 {_cards(document.cards)}
 </main>
+{embedded(document.cards) if document.cards else ""}
 <footer>funnelstats {escape(document.version)}. Data SHA-256 <code>{document.data_sha256}</code>.</footer>
 </body>
 </html>

@@ -17,15 +17,7 @@ def to_json(document: Document) -> str:
         "data_sha256": document.data_sha256, "headlines": [_said(one) for one in document.headlines],
         "sections": [_section(one) for one in document.sections], "cards": [card.to_dict() for card in document.cards],
     }  # fmt: skip
-    return json.dumps(_rounded(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(one) for one in value]
-    return rounded(value) if isinstance(value, float) else value
+    return json.dumps(rounded(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _section(section: Section) -> dict[str, Any]:

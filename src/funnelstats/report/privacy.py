@@ -96,7 +96,9 @@ def counts_only(log: EventLog | CountsLog, *, by: str | Sequence[str] = (), k: i
     >>> counts_only(read_crm("bundled:crm_second"), by="channel").stages().frame["entered"].tolist()[::5]
     [2500, 79]
     """
-    return CountsLog(counts=suppress_small(log.stages((by,) if isinstance(by, str) else tuple(by)), k=k).table)
+    columns = (by,) if isinstance(by, str) else tuple(by)
+    reading = log.reading and replace(log.reading, counts_by=columns, smallest=k)
+    return CountsLog(counts=suppress_small(log.stages(columns), k=k).table, reading=reading)
 
 
 def read_key(path: Path | str | None = None) -> bytes | None:

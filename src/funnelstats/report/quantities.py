@@ -14,13 +14,14 @@ import pandas as pd
 
 from funnelstats.data.counts import CountsLog
 from funnelstats.data.events import EventLog
+from funnelstats.data.transactions import Transactions
 from funnelstats.errors import DataError, ImmatureWarning, Problem
-from funnelstats.report import asked_choices, asked_rates
+from funnelstats.report import asked_ahead, asked_choices, asked_league, asked_money, asked_rates
 from funnelstats.report.answers import Answer
 from funnelstats.report.cards import Card
 from funnelstats.report.citation import card
 
-#: Name -> the function that computes it from a log.
+#: Name -> the function that computes it from a log, or from an order book where that is its first argument.
 QUANTITIES: dict[str, Callable[..., Answer]] = {
     "overall_rate": asked_rates.share_won,
     "win_rate_of_decided": asked_rates.share_of_decided,
@@ -35,6 +36,13 @@ QUANTITIES: dict[str, Callable[..., Answer]] = {
     "mean_time": asked_choices.mean_stay,
     "median_time": asked_choices.median_stay,
     "eventual_conversion": asked_choices.in_the_end,
+    "league_first": asked_league.league_first,
+    "adjusted_gain": asked_league.adjusted_gain,
+    "forecast_wins": asked_ahead.wins_ahead,
+    "forecast_revenue": asked_ahead.revenue_ahead,
+    "value_of_fixing": asked_money.fixing_worth,
+    "newcomer_value": asked_money.newcomer_worth,
+    "customers_value": asked_money.customers_worth,
 }
 
 
@@ -65,12 +73,13 @@ class Asked:
         return self.card._repr_html_()
 
 
-def quantity(log: EventLog | CountsLog, name: str, *, seed: int, label: str = "", **settings: Any) -> Asked:
+def quantity(log: EventLog | CountsLog | Transactions, name: str, *, seed: int, label: str = "", **settings: Any) -> Asked:
     """Compute a named quantity and make its card.
 
     Parameters
     ----------
-    log : EventLog or CountsLog
+    log : EventLog, CountsLog or Transactions
+        An order book for what is asked of customers.
     name : str
         One of :func:`quantities`.
     seed : int
@@ -103,6 +112,9 @@ def quantity(log: EventLog | CountsLog, name: str, *, seed: int, label: str = ""
         raise DataError("the quantity", [Problem("name", f"no quantity is called {name!r}", fix)])
     known = _settings(function)
     problems = [Problem(key, f"no setting of {name}", f"known: {', '.join(known)}") for key in settings if key not in known]
+    if of_orders(name) != isinstance(log, Transactions):
+        wanted = "an order book (Transactions.of)" if of_orders(name) else "a log (read_crm)"
+        problems.append(Problem(name, f"expected {wanted}, found {type(log).__name__}"))
     if problems:
         raise DataError("the quantity", problems)
     with warnings.catch_warnings():
@@ -120,17 +132,22 @@ def quantities() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per quantity: ``meaning`` and ``settings``.
+        One row per quantity: ``meaning``, what it is asked ``of`` and its ``settings``.
 
     Examples
     --------
     >>> quantities().loc["overall_rate", "meaning"]
     'Share of all who entered the first stage that reached the last.'
     """
-    rows = {name: {"meaning": (inspect.getdoc(function) or "").split("\n")[0], "settings": ", ".join(_settings(function))}
-            for name, function in QUANTITIES.items()}  # fmt: skip
+    rows = {name: {"meaning": (inspect.getdoc(function) or "").split("\n")[0], "of": "orders" if of_orders(name) else "log",
+                   "settings": ", ".join(_settings(function))} for name, function in QUANTITIES.items()}  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
 
 
+def of_orders(name: str) -> bool:
+    """Whether a quantity is asked of an order book, not of a log."""
+    return "orders" in inspect.signature(QUANTITIES[name]).parameters
+
+
 def _settings(function: Callable[..., Answer]) -> list[str]:
-    return [name for name in inspect.signature(function).parameters if name not in ("log", "seed")]
+    return [name for name in inspect.signature(function).parameters if name not in ("log", "orders", "seed")]

@@ -227,9 +227,13 @@ def _written(value: Any, column: Column) -> str:
     return f"{int(value):,}" if column.kind == "count" else cell(value, column.digits)
 
 
-def rounded(value: float) -> float:
-    """Twelve digits: an engine adds up in no fixed order, so that the last ones may change from run to run."""
-    return float(f"{value:.12g}")
+def rounded(value: Any) -> Any:
+    """Twelve digits of every number in it: an engine adds up in no fixed order, so that the last ones may change from run to run."""
+    if isinstance(value, dict):
+        return {name: rounded(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(one) for one in value]
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def _plain(value: Any) -> Any:

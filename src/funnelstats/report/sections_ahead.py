@@ -1,5 +1,7 @@
 """What will the pipeline bring, and would such a forecast have been right? The section of a report on the time ahead."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from funnelstats.data.events import EventLog
@@ -7,9 +9,10 @@ from funnelstats.decisions.forecast import ALL, forecast
 from funnelstats.decisions.forecast_backtest import ForecastBacktest, backtest_forecast
 from funnelstats.errors import DataError
 from funnelstats.estimate import Estimate
-from funnelstats.report.citation import card
+from funnelstats.report.answers import plural
+from funnelstats.report.asked_ahead import foretold
 from funnelstats.report.forecast_figures import plot_forecast, plot_forecast_backtest
-from funnelstats.report.material import Material, plural, said
+from funnelstats.report.material import Material, said
 from funnelstats.report.section import Column, Grid, Picture, Section, Sentence
 from funnelstats.window import DAYS_PER
 
@@ -18,6 +21,8 @@ _TITLE = "The time ahead"
 AHEAD, PERIODS = 91, 3
 #: Forecasts of the past that are made, and draws of each chain of them.
 ORIGINS, PAST_DRAWS = 4, 100
+#: Of the forecast itself.
+DRAWS, CHAINS = 500, 4
 _WORDS = {"wins": "Deals won", "revenue": "Revenue"}
 
 
@@ -26,10 +31,12 @@ def ahead(m: Material) -> Section:
     if m.events is None:
         return Section(key="forecast", title=_TITLE, missing="The data are counts without dates, so nothing can be foretold.")
     log, each = m.events, max(1, round(AHEAD / PERIODS / DAYS_PER[m.events.window.unit]))
-    found = forecast(log, horizon=each * PERIODS, periods=PERIODS, seed=m.seed)
+    size = {"horizon": each * PERIODS, "periods": PERIODS, "draws": DRAWS, "chains": CHAINS}
+    found = foretold(log, m.seed, *size.values())
     past, why = _past(log, each, m.seed)
-    made = {name: card(found.whole(name), name=f"forecast_{name}", source=(log, found.fit), posterior_check=str(past or ""))
-            for name in ("wins", "revenue")}  # fmt: skip
+    made = {
+        name: replace(m.ask(f"forecast_{name}", **size).card, posterior_check=str(past or "")) for name in ("wins", "revenue")
+    }
     wins, money = found.whole("wins"), found.whole("revenue")
     span = f"{each * PERIODS} {log.window.unit}s after {log.window.as_of:%d %B %Y}"
     sentences = [said(made["wins"], f"In the {span}, {plural(wins) if isinstance(wins, Estimate) else wins} are expected to be won."),

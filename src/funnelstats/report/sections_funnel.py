@@ -10,8 +10,9 @@ from funnelstats.data.stages import StageCounts
 from funnelstats.estimate import Estimate
 from funnelstats.models.rate_table import rate_table
 from funnelstats.models.timing import OPEN_SHARE, time_in_stage
+from funnelstats.report.answers import plural
 from funnelstats.report.funnel_figures import plot_funnel
-from funnelstats.report.material import Material, plural, said, worded
+from funnelstats.report.material import Material, said, worded
 from funnelstats.report.section import Column, Grid, Picture, Section, Sentence
 from funnelstats.report.time_figures import plot_time_in_stage
 

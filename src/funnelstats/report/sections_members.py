@@ -6,7 +6,8 @@ import numpy as np
 
 from funnelstats.decisions.bottleneck import CLEAR, Bottleneck
 from funnelstats.decisions.league import League, league_table
-from funnelstats.estimate import NotIdentified
+from funnelstats.estimate import Estimate, NotIdentified
+from funnelstats.report.cards import Card
 from funnelstats.report.citation import card
 from funnelstats.report.decision_figures import plot_bottleneck, plot_league
 from funnelstats.report.material import Material, said, worded
@@ -71,9 +72,8 @@ def league(m: Material) -> Section:
     if shown.frame.empty:
         return Section(key="league", title=_LEAGUE, missing=f"No {group} has {m.smallest} entrants or more.")
     best = str(shown.frame.index[0])
-    of = f"{fit.data.stages[-1]}, of those who enter {fit.data.stages[0]}"
-    first = shown.rates.sel(**{group: best}).described(f"{of}, of the first {group} by expected rank, on the mix of leads of all")
-    made = card(first, name="league_first", source=(m.needed, fit), remark=f"{best} is first by expected rank")
+    first = shown.rates.sel(**{group: best})
+    made = _first(m, group, best, first)
     apart = int(shown.frame["verdict"].isin(["above the target", "below the target"]).sum())
     mixed = f"the same mix of {' and '.join(m.mix)}" if m.mix else "no case mix, for the data name none"
     sentences = [
@@ -86,6 +86,16 @@ def league(m: Material) -> Section:
     picture = Picture(title=f"Each {group}, on the same leads", chart=plot_league(shown), twin=_members(m, shown))
     return Section(key="league", title=_LEAGUE, sentences=tuple(sentences), pictures=(picture,), cards=(made,),
                    references=("goldstein1996", "tutz1991", "gelman2013", "vehtari2021"))  # fmt: skip
+
+
+def _first(m: Material, group: str, best: str, rate: Estimate) -> Card:
+    """The card of the first member; of a fit that the caller made there is no recipe, and the card says so."""
+    if m.given_conversion is None:
+        size = {"draws": m.draws, "chains": m.chains}
+        return m.ask("league_first", group=group, mix=m.mix, smallest=m.smallest, **size).card
+    words = f"share won of the first {group} by expected rank, on the mix of leads of all"
+    remark = f"{best} is first by expected rank; by a fit that was made beforehand, so that no recipe computes it again"
+    return card(rate.described(words), name="league_first", source=(m.needed, m.given_conversion), remark=remark)
 
 
 def _of_some_size(league: League, smallest: int) -> League:

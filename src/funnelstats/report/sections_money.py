@@ -4,23 +4,17 @@ from typing import Any
 
 import pandas as pd
 
-from funnelstats.decisions.bottleneck import best_decile
-from funnelstats.decisions.fixing import value_of_fixing
 from funnelstats.decisions.lead_value import lead_value
-from funnelstats.decisions.lifetime_value import lifetime_value
 from funnelstats.decisions.rfm import rfm_scores
 from funnelstats.estimate import Estimate, NotIdentified
-from funnelstats.models.purchases import MbgNbd
 from funnelstats.models.rates import overall_rate
-from funnelstats.models.spend import GammaGamma
-from funnelstats.report.citation import card
-from funnelstats.report.material import Material, plural, said, worded
+from funnelstats.report.answers import plural
+from funnelstats.report.asked_money import MONTHS, YEARLY, mended
+from funnelstats.report.material import Material, said, worded
 from funnelstats.report.section import Column, Grid, Section, Sentence
 from funnelstats.units import per_entrant, spoken
 
 _VALUE, _CUSTOMERS = "What it is worth", "Customers"
-#: Months of a customer's value, and the yearly rate at which it is discounted.
-MONTHS, YEARLY = 12, 0.10
 
 
 def value(m: Material) -> Section:
@@ -36,31 +30,25 @@ def value(m: Material) -> Section:
     ]  # fmt: skip
     cards, grids = [each.card, lead.card], []
     if isinstance(each.estimate, Estimate):
-        for more, made, grid in (_fixing(m, each.estimate), _segments(m, each.estimate)):
+        for more, made, grid in (_fixing(m), _segments(m, each.estimate)):
             sentences += more
             cards += made
             grids += grid
     return Section(key="value", title=_VALUE, sentences=tuple(sentences), cards=tuple(cards), grids=tuple(grids))
 
 
-def _fixing(m: Material, amount: Estimate) -> tuple[list[Sentence], list[Any], list[Grid]]:
+def _fixing(m: Material) -> tuple[list[Sentence], list[Any], list[Grid]]:
     """The likeliest bottleneck brought to its benchmark, for as many entrants as came in the fullest year."""
-    found = m.pooled if m.group else None
+    found = mended(m.needed, m.seed, m.group, None, None, 1000, 4) if m.group else None
     if found is None or isinstance(found, NotIdentified):
         return (
             [Sentence(text="What a fix is worth needs a benchmark: members of a group whose best tenth is attainable.")],
             [],
             [],
         )
-    stage, group = str(found.bottleneck.probability.idxmax()), str(m.group)
-    years = m.needed.stages("entry_year").frame
-    entrants = int(years.loc[years["stage"] == m.counts.stages[0], "entered"].max())
-    target = best_decile(found.members, group=group).sel(stage=stage)
-    fix = value_of_fixing(found.team, stage, entrants=entrants, amount=amount, to=target)
-    made = card(fix.money, name="value_of_fixing", source=(m.needed, found.worst),
-                remark=f"raising {stage} to {target:.1%}; no cost is set against it")  # fmt: skip
-    text = (f"Bringing {stage} to {target:.1%} would bring {plural(fix.wins)} a year, worth {fix.money:,.0f}, if {entrants:,} enter and the later "
-            "stages convert the added as they do the others. What the fix costs is not in it.")  # fmt: skip
+    made, fix = m.ask("value_of_fixing", group=m.group).card, found.fix
+    text = (f"Bringing {found.stage} to {found.target:.1%} would bring {plural(fix.wins)} a year, worth {fix.money:,.0f}, if {found.entrants:,} enter "
+            "and the later stages convert the added as they do the others. What the fix costs is not in it.")  # fmt: skip
     return [said(made, text)], [made], []
 
 
@@ -96,22 +84,18 @@ def customers(m: Material) -> Section:
             headline=False,
             missing="No order book was given, so nothing is said about purchases after the deal.",
         )
-    book = m.orders.customers(unit="week")
-    buying, spending = MbgNbd().fit(book, seed=m.seed), GammaGamma().fit(book, seed=m.seed)
-    worth = lifetime_value(buying, spending, horizon=MONTHS, period="month", discount_rate=(1 + YEARLY) ** (1 / 12) - 1)
-    newcomer = worth.newcomer()
-    worse = max((buying, spending), key=lambda fit: ("PASS", "REVIEW", "FAIL").index(fit.diagnosis.verdict))
-    made = card(newcomer, name="newcomer_value", source=(buying, spending), currency=book.currency,
-                verdict=worse.diagnosis.verdict, diagnosis=str(worse.diagnosis),
-                remark=f"purchases by {buying.record.model}, spending by {spending.record.model}")  # fmt: skip
+    as_of = {} if m.orders.as_of or m.events is None else {"as_of": str(m.events.window.as_of.date())}
+    made = m.ask("newcomer_value", **as_of)
+    buying = made.answer.behind[0]
+    book, newcomer = buying.data, made.estimate
     segments = rfm_scores(m.orders, as_of=book.window.as_of if book.window else None).summary()
     largest = segments["share"].astype(float).idxmax()
     sentences = (
-        said(made, f"A new customer is worth {newcomer:,.0f} in the first {worth.horizon} months, the first purchase included, discounted at {YEARLY:.0%} a year."),
+        said(made.card, f"A new customer is worth {newcomer:,.0f} in the first {MONTHS} months, the first purchase included, discounted at {YEARLY:.0%} a year."),
         Sentence(text=f"{book.n:,} customers, {book.repeaters:,} of them with repeat purchases; the largest segment is {largest} "
                       f"({float(segments["share"].max()):.0%})."),
     )  # fmt: skip
-    return Section(key="customers", title=_CUSTOMERS, sentences=sentences, cards=(made,), grids=(_rfm(m, segments),),
+    return Section(key="customers", title=_CUSTOMERS, sentences=sentences, cards=(made.card,), grids=(_rfm(m, segments),),
                    references=("batislam2007", "fader2005"))  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Where is the card of this name? In whatever JSON a run left: results.json, cards.json, a report's data."""
+"""Where is the card of this name? In whatever a run left: results.json, cards.json, a report as JSON or as a page."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +8,11 @@ from typing import Any
 
 from funnelstats.errors import DataError, Problem
 from funnelstats.report.cards import SCHEMA, Card
+from funnelstats.report.section import rounded
+
+_ENDINGS = (".json", ".html")
+#: Between these a page holds its cards; the second cannot stand in what is between.
+_BEGIN, _END = '<script type="application/json" id="funnelstats-cards">', "</script>"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -29,30 +34,30 @@ class Shelf:
     where: str = "the files"
 
     @classmethod
-    def of(cls, place: Path | str) -> "Shelf":
-        """Read the cards of a JSON file, or of all JSON files of a folder.
+    def of(cls, *places: Path | str) -> "Shelf":
+        """Read the cards of a file, or of all JSON files and pages of a folder.
 
         Raises
         ------
         DataError
             Nothing there, or no JSON in it.
         """
-        path = Path(place)
-        files = sorted(path.glob("*.json")) if path.is_dir() else [path] if path.is_file() else []
+        where = " and ".join(dict.fromkeys(map(str, places)))
+        files = [file for place in places for file in _files(Path(place))]
         if not files:
             fix = "run `funnelstats run` or `funnelstats report` first, or say where with --in"
-            raise DataError(str(place), [Problem("--in", "no JSON file there", fix)])
+            raise DataError(where, [Problem("--in", "no JSON file and no report there", fix)])
         documents, problems = [], []
         for file in files:
             try:
-                documents.append(json.loads(file.read_text(encoding="utf-8")))
+                documents.append(_document(file))
             except (ValueError, OSError) as error:
                 problems.append(Problem(file.name, f"not readable as JSON: {error}"))
         if problems and not documents:
-            raise DataError(str(place), problems)
+            raise DataError(where, problems)
         found = {one["id"]: Card.from_dict(one) for one in _walk(documents) if one.get("schema") == SCHEMA}
         sources = dict.fromkeys(str(one["source"]) for one in _walk(documents) if isinstance(one.get("source"), str))
-        return cls(cards=tuple(found.values()), sources=tuple(sources), where=str(place))
+        return cls(cards=tuple(found.values()), sources=tuple(sources), where=where)
 
     def find(self, name: str) -> Card:
         """Find a card by its id, by the beginning of it, or by its name where only one has it.
@@ -70,6 +75,27 @@ class Shelf:
         known = ", ".join(f"{card.id} ({card.name})" for card in (matches or self.cards)[:12]) or "none"
         found = f"{len(matches)} cards fit {name!r}" if matches else f"no card is called {name!r}"
         raise DataError(self.where, [Problem("ID", found, f"cards there: {known}")])
+
+
+def embedded(cards: Iterable[Card]) -> str:
+    """Cards as a part of a page that no browser shows or runs, so that whoever has the page has the cards whole."""
+    text = json.dumps(rounded({"cards": [card.to_dict() for card in cards]}), ensure_ascii=False, allow_nan=False)
+    return _BEGIN + text.replace("<", "\\u003c") + _END
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(one for ending in _ENDINGS for one in path.glob(f"*{ending}"))
+    return [path] if path.is_file() else []
+
+
+def _document(file: Path) -> Any:
+    """What a file holds; of a page the cards embedded in it."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix.lower() != ".html":
+        return json.loads(text)
+    _, begun, rest = text.partition(_BEGIN)
+    return json.loads(rest.partition(_END)[0]) if begun else {}
 
 
 def cards_json(cards: Iterable[Card]) -> str:

@@ -3,15 +3,17 @@
 Changed data, a changed version and a changed number are three different things, and each is said by itself.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from funnelstats.data.crm import read_crm
+from funnelstats.data.reading import OrdersReading
+from funnelstats.data.transactions import Transactions
 from funnelstats.errors import DataError, Problem
 from funnelstats.report.cards import Card
-from funnelstats.report.privacy import KEY_VARIABLE, pseudonymise
-from funnelstats.report.quantities import quantity
+from funnelstats.report.privacy import KEY_VARIABLE, counts_only, pseudonymise
+from funnelstats.report.quantities import QUANTITIES, of_orders, quantity
 
 #: Relative difference up to which two machines' arithmetic may differ.
 SAME = 1e-9
@@ -96,18 +98,23 @@ def _read(card: Card, data: Any, near: tuple[str, ...], key: str | bytes | None)
     if hasattr(data, "stages") and hasattr(data, "reading"):
         return data
     source = data if data is not None else _located(str(recipe.get("source", "")), near)
+    if recipe["quantity"] in QUANTITIES and of_orders(recipe["quantity"]):
+        words = {field.name: recipe.get(field.name, "") for field in fields(OrdersReading) if field.name != "source"}
+        return data if isinstance(data, Transactions) else Transactions.of(source, **words)
     log: Any = read_crm(source, mapping=recipe.get("mapping"), as_of=recipe.get("as_of"), start=recipe.get("start"),
                    unit=recipe.get("unit", "day"), on_problem=recipe.get("on_problem", "raise"))  # fmt: skip
     kind, *keep = recipe.get("pseudonyms") or [""]
     if kind == "key" and key is None:
         fix = f"give the key: --key-file, or the environment variable {KEY_VARIABLE}"
         raise DataError(card.id, [Problem("key", "names were replaced with a key of your own", fix)])
-    return pseudonymise(log, key=key if kind == "key" else None, keep=keep) if kind else log
+    log = pseudonymise(log, key=key if kind == "key" else None, keep=keep) if kind else log
+    kept = recipe.get("counts")
+    return counts_only(log, by=kept["by"], k=kept["smallest"]) if kept else log
 
 
 def _located(name: str, near: tuple[str, ...]) -> str:
     """A file by its name: here, or at one of the places named."""
-    if name.startswith("bundled:"):
+    if name.startswith(("bundled:", "public:")):
         return name
     for place in near:
         path = Path(place)
@@ -122,7 +129,8 @@ def _data(card: Card, again: Card) -> tuple[bool, list[str]]:
     if card.data_sha256 == again.data_sha256:
         said = [f"data: the same, SHA-256 {card.data_sha256[:12]}..."]
         if card.file_sha256 and again.file_sha256 and card.file_sha256 != again.file_sha256:
-            said.append("files: written anew (their SHA-256 changed), every value in them is the same")
+            what = "every count made of them" if card.recipe.get("counts") else "every value in them"
+            said.append(f"files: written anew (their SHA-256 changed), {what} is the same")
         return True, said
     return False, [f"data: changed, SHA-256 {card.data_sha256[:12]}... on the card, {again.data_sha256[:12]}... now"]
 
