@@ -124,7 +124,7 @@ class Customers:
     @property
     def repeaters(self) -> int:
         """How many of them bought more than once."""
-        return int(self.weight[self.frequency > 0].sum())
+        return int(self.weight.sum(where=self.frequency > 0))
 
     @property
     def names(self) -> np.ndarray:
@@ -142,7 +142,7 @@ class Customers:
         content = hashlib.sha256(f"{self.unit} {self.later}".encode())
         for name in (*_COLUMNS, "later_frequency", "later_value"):
             part = getattr(self, name)
-            content.update(b"none" if part is None else part.tobytes())
+            content.update(b"none" if part is None else np.ascontiguousarray(part).data)
         return content.hexdigest()
 
     def histories(self) -> Histories:
@@ -223,9 +223,11 @@ def _wrong_unit(x: Any, t_x: Any, T: Any, unit: str, window: ObservationWindow |
     if window is not None and window.start is not None and len(T) and np.max(T) > window.age(window.start) + 1:
         found = f"expected at most {window.age(window.start):.4g} {unit}s, as long as the window, found {np.max(T):g}"
         yield Problem("T", found, "are these days?" if unit != "day" else "")
+    if unit != "day" or all(np.all(times == np.floor(times)) for times in (t_x, T)):
+        return
     part = np.concatenate([np.ravel(t_x), np.ravel(T)]).astype(float)
     part = part[np.isfinite(part)]
     sevenths = np.abs(part * 7 - np.round(part * 7)) < 0.05
-    if unit == "day" and len(part) and not np.all(part == np.floor(part)) and np.all(sevenths):
+    if len(part) and np.all(sevenths):
         found = f"expected whole days, found sevenths such as {part[part != np.floor(part)][0]:.2f}: these are weeks"
         yield Problem("recency, T", found, 'say unit="week"')

@@ -43,9 +43,9 @@ def total_log_likelihood(h: Histories, *, r: Any, alpha: Any, a: Any, b: Any, xp
     return coin.total_log_likelihood(h, r=r, alpha=alpha, a=a, b=b, first=FIRST, xp=xp)
 
 
-def value_and_gradient(h: Histories, *, r: float, alpha: float, a: float, b: float) -> tuple[float, np.ndarray]:
-    """Return the total and its slope along (r, alpha, a, b)."""
-    return coin.value_and_gradient(h, r=r, alpha=alpha, a=a, b=b, first=FIRST)
+def expansion(h: Histories, *, r: float, alpha: float, a: float, b: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return the total, its slope and its curvature along (r, alpha, a, b)."""
+    return coin.expansion(h, r=r, alpha=alpha, a=a, b=b, first=FIRST)
 
 
 def probability_alive(x: Any, t_x: Any, T: Any, *, r: Any, alpha: Any, a: Any, b: Any) -> Any:

@@ -13,7 +13,7 @@ overflows, and the limits r, alpha and a, b to infinity are reached without loss
 from typing import Any
 
 import numpy as np
-from scipy.special import betainc, betaln, digamma, expit, gammaln, hyp2f1, log_expit, polygamma
+from scipy.special import betainc, betaln, digamma, expit, gammaln, hyp2f1, log_expit, polygamma, zeta
 
 from funnelstats.distributions import ops
 from funnelstats.distributions.betabinomial import log_excess
@@ -67,31 +67,93 @@ def total_log_likelihood(
 ) -> Any:  # fmt: skip
     """Sum over weighted histories; parameters may be arrays of shape (k,), the result then has that shape."""
     r, alpha, a, b = (xp.widen(part) for part in (r, alpha, a, b))
-    terms = x_terms(h.xs, r=r, alpha=alpha, a=a, b=b, first=first, xp=xp)[..., h.at_x]
-    log_age, log_recency = xp.log1p(h.ages / alpha)[..., h.at_age], xp.log1p(h.ts / alpha)[..., h.at_t]
-    return xp.total(h.weight * rows(terms, log_age, log_recency, h.x, r=r, a=a, b=b, first=first, xp=xp), axis=-1)
+    log_age, log_recency = xp.log1p(h.ages / alpha), xp.log1p(h.ts / alpha)
+    total = xp.total(_of(h.at_x, h.weight, h.xs) * x_terms(h.xs, r=r, alpha=alpha, a=a, b=b, first=first, xp=xp), axis=-1)
+    exposed = _of(h.at_age, h.weight, h.ages) * r + _of(h.at_age, h.weight * h.x, h.ages)
+    total = total - xp.total(exposed * log_age, axis=-1)
+    at = _tossed(h, first)
+    log_ratio = log_age[..., h.at_age[at]] - log_recency[..., h.at_t[at]]
+    left = log_odds_left(h.x[at], log_ratio, r=r, a=a, b=b, first=first, xp=xp)
+    return total + xp.total(h.weight[at] * xp.logaddexp(0.0, left), axis=-1)
 
 
-def value_and_gradient(
+def _of(place: np.ndarray, weight: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sum of weights at each distinct value."""
+    return np.bincount(place, weights=weight, minlength=len(values))
+
+
+def _tossed(h: Histories, first: int) -> slice:
+    """Rows in which a coin was tossed; rows are in order of frequency."""
+    return slice(0 if first else int(np.searchsorted(h.at_x, np.searchsorted(h.xs, 0.5))), None)
+
+
+def expansion(
     h: Histories, *, r: float, alpha: float, a: float, b: float, first: int
-) -> tuple[float, np.ndarray]:  # fmt: skip
-    """Sum of :func:`total_log_likelihood` and its slope along (r, alpha, a, b)."""
-    x, tossed = h.x, h.xs + first
-    log_age, log_recency = np.log1p(h.ages / alpha)[h.at_age], np.log1p(h.ts / alpha)[h.at_t]
-    terms = x_terms(h.xs, r=r, alpha=alpha, a=a, b=b, first=first)[h.at_x]
-    odds = log_odds_left(x, log_age - log_recency, r=r, a=a, b=b, first=first)
-    bought = 1.0 if first else 1.0 * (x > 0)
-    value = h.weight @ (terms - (r + x) * log_age + bought * np.logaddexp(0.0, odds))
-    left = h.weight * bought * expit(odds)
-    of_x = np.bincount(h.at_x, weights=h.weight, minlength=len(h.xs))
-    left_of_x = np.bincount(h.at_x, weights=left, minlength=len(h.xs))
-    d_r = of_x @ (digamma(r + h.xs) - digamma(r)) - h.weight @ log_age + left @ (log_age - log_recency)
-    ages, recencies = (h.ages / (alpha + h.ages))[h.at_age], (h.ts / (alpha + h.ts))[h.at_t]
-    d_alpha = ((h.weight * (r + x)) @ ages - of_x @ h.xs - (left * (r + x)) @ (ages - recencies)) / alpha
-    whole = digamma(a + b) - digamma(a + b + tossed)
-    d_a = of_x @ whole + left_of_x.sum() / a
-    d_b = of_x @ (whole + digamma(b + tossed) - digamma(b)) - left_of_x @ (1 / (b + np.maximum(tossed, 1.0) - 1))
-    return float(value), np.array([d_r, d_alpha, d_a, d_b])
+) -> tuple[float, np.ndarray, np.ndarray]:  # fmt: skip
+    """Sum of :func:`total_log_likelihood`, with slope and curvature along (r, alpha, a, b)."""
+    value, slope, bend = np.zeros(1), np.zeros(4), np.zeros((4, 4))
+    for add in (_of_age, _of_frequency, _of_leaving):
+        value, slope, bend = (old + new for old, new in zip((value, slope, bend), add(h, r, alpha, a, b, first), strict=True))
+    return float(value[0]), slope, bend + np.triu(bend, 1).T
+
+
+Terms = tuple[Any, np.ndarray, np.ndarray]
+
+
+def _of_age(h: Histories, r: float, alpha: float, a: float, b: float, first: int) -> Terms:
+    """``-(r + x) log(1 + T/alpha)``, summed over customers of one age; of the curvature the upper half, as of the others."""
+    there = _of(h.at_age, h.weight, h.ages)
+    exposed = there * r + _of(h.at_age, h.weight * h.x, h.ages)
+    log_age, share = np.log1p(h.ages / alpha), h.ages / (alpha + h.ages)
+    bend = np.zeros((4, 4))
+    bend[0, 1], bend[1, 1] = there @ share / alpha, -(exposed @ (share * (2 - share))) / alpha**2
+    return -(exposed @ log_age), np.array([-(there @ log_age), exposed @ share / alpha, 0.0, 0.0]), bend
+
+
+def _of_frequency(h: Histories, r: float, alpha: float, a: float, b: float, first: int) -> Terms:
+    """The terms of frequency alone."""
+    x, tossed, n = h.xs, h.xs + first, _of(h.at_x, h.weight, h.xs)
+    whole, whole_bend = n @ (digamma(a + b) - digamma(a + b + tossed)), n @ (zeta(2, a + b) - zeta(2, a + b + tossed))
+    bought = n @ x / alpha
+    slope = [n @ (digamma(r + x) - digamma(r)), -bought, whole, whole + n @ (digamma(b + tossed) - digamma(b))]
+    bend = np.diag([n @ (zeta(2, r + x) - zeta(2, r)), bought / alpha, whole_bend, whole_bend])
+    bend[2, 3] = whole_bend
+    bend[3, 3] += n @ (zeta(2, b + tossed) - zeta(2, b))
+    return n @ x_terms(x, r=r, alpha=alpha, a=a, b=b, first=first), np.array(slope), bend
+
+
+def _of_leaving(h: Histories, r: float, alpha: float, a: float, b: float, first: int) -> Terms:
+    """``log(1 + odds)`` of having left at the last purchase, the only term that needs every distinct history."""
+    at = _tossed(h, first)
+    at_x, at_t, at_age, weight = h.at_x[at], h.at_t[at], h.at_age[at], h.weight[at]
+    if not len(weight):
+        return 0.0, np.zeros(4), np.zeros((4, 4))
+    begin = np.flatnonzero(np.diff(at_x, prepend=-1))
+    x = h.xs[at_x[begin]]
+    shape, coin = r + x, 1 / (b + x + first - 1)
+    age, recency = h.ages / (alpha + h.ages), h.ts / (alpha + h.ts)
+    log_ratio = np.log1p(h.ages / alpha)[at_age] - np.log1p(h.ts / alpha)[at_t]
+    gap = recency[at_t] - age[at_age]  # of log_ratio the slope along log(alpha)
+    rise = (age * (2 - age))[at_age] - (recency * (2 - recency))[at_t]
+    odds = np.repeat(np.log(a * coin), sizes := np.diff(begin, append=len(at_x))) + np.repeat(shape, sizes) * log_ratio
+    small = np.exp(-np.abs(odds))
+    left = weight * np.where(odds > 0, 1.0, small) / (1 + small)
+    both = left / (1 + small) * np.where(odds > 0, small, 1.0)
+
+    def per(values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.add.reduceat(values, begin))
+
+    one, of_r, of_alpha, curve = per(left), per(left * log_ratio), per(left * gap), per(left * rise)
+    b_r, b_alpha = both * log_ratio, both * gap
+    two, v_r, v_alpha = per(both), per(b_r), per(b_alpha)
+    rr, ra, aa = per(b_r * log_ratio), per(b_r * gap), per(b_alpha * gap)
+    slope = np.array([of_r.sum(), shape @ of_alpha / alpha, one.sum() / a, -(coin @ one)])
+    bend = np.zeros((4, 4))
+    bend[0] = [rr.sum(), (shape @ ra + of_alpha.sum()) / alpha, v_r.sum() / a, -(coin @ v_r)]
+    bend[1, 1:] = [(shape**2 @ aa + shape @ curve) / alpha**2, shape @ v_alpha / alpha / a, -((shape * coin) @ v_alpha) / alpha]
+    bend[2, 2:] = (two.sum() - one.sum()) / a**2, -(coin @ two) / a
+    bend[3, 3] = coin**2 @ (two + one)
+    return weight @ (np.maximum(odds, 0.0) + np.log1p(small)), slope, bend
 
 
 def probability_alive(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import digamma
+from scipy.special import digamma, zeta
 
 from funnelstats.distributions import ops
 
@@ -20,8 +20,10 @@ class Spending:
 
     Attributes
     ----------
-    xs, at_x : ndarray
-        Distinct frequencies, and which of them each row has.
+    xs, of_x : ndarray
+        Distinct frequencies, and how many customers have each.
+    begin : ndarray of int
+        First row of each of them; rows are in their order.
     total : ndarray, shape (n_rows,)
         Frequency times mean value.
     weight : ndarray, shape (n_rows,)
@@ -32,7 +34,8 @@ class Spending:
     """
 
     xs: np.ndarray
-    at_x: np.ndarray
+    of_x: np.ndarray
+    begin: np.ndarray
     total: np.ndarray
     weight: np.ndarray
     constant: float
@@ -41,12 +44,31 @@ class Spending:
     @classmethod
     def of(cls, x: Any, mean: Any, *, weight: Any = None) -> Self:
         """Sum up; x >= 1 and mean > 0 in every row."""
-        x, mean = np.asarray(x, dtype=float), np.asarray(mean, dtype=float)
+        x, mean = np.asarray(x), np.asarray(mean, dtype=float)
         weight = np.ones(len(x)) if weight is None else np.asarray(weight, dtype=float)
-        xs, at_x = np.unique(x, return_inverse=True)
-        total = x * mean
-        return cls(xs=xs, at_x=at_x, total=total, weight=weight, constant=-float(weight @ np.log(mean)),
-                   log_total=float((weight * x) @ np.log(total)))  # fmt: skip
+        order = np.argsort(x.astype(np.int16) if x.max(initial=0) < 2**15 else x, kind="stable")
+        x, mean, weight = x[order].astype(float), mean[order], weight[order]
+        return cls._ordered(x, x * mean, weight)
+
+    @classmethod
+    def _ordered(cls, x: np.ndarray, total: np.ndarray, weight: np.ndarray) -> Self:
+        begin = np.flatnonzero(np.diff(x, prepend=-1.0))
+        xs, of_x, log_total = x[begin], np.add.reduceat(weight, begin), weight * np.log(total)
+        return cls(xs=xs, of_x=of_x, begin=begin, total=total, weight=weight, log_total=float(log_total @ x),
+                   constant=float(of_x @ np.log(xs) - log_total.sum()))  # fmt: skip
+
+    @property
+    def x(self) -> np.ndarray:
+        """Frequency of each row."""
+        return np.repeat(self.xs, np.diff(self.begin, append=len(self.total)))
+
+    def part(self, step: int) -> Self:
+        """Every ``step``-th row, standing for as many."""
+        return self._ordered(self.x[::step], self.total[::step], step * self.weight[::step])
+
+    def per_x(self, values: np.ndarray) -> np.ndarray:
+        """Weighted sums over the customers of each frequency; values of shape (..., n_rows)."""
+        return np.asarray(np.add.reduceat(self.weight * values, self.begin, axis=-1))
 
 
 def log_likelihood(x: Any, mean: Any, *, p: Any, q: Any, v: Any, xp: Any = ops) -> Any:
@@ -69,26 +91,30 @@ def log_likelihood(x: Any, mean: Any, *, p: Any, q: Any, v: Any, xp: Any = ops) 
 def total_log_likelihood(s: Spending, *, p: Any, q: Any, v: Any, xp: Any = ops) -> Any:
     """Sum over customers; parameters of shape (k,) give a result of that shape."""
     p, q, v = xp.widen(p), xp.widen(q), xp.widen(v)
-    of_x = np.bincount(s.at_x, weights=s.weight, minlength=len(s.xs))
-    terms = xp.total(of_x * (xp.gammaln(p * s.xs + q) - xp.gammaln(p * s.xs) - xp.gammaln(q)), axis=-1)
+    terms = xp.total(s.of_x * (xp.gammaln(p * s.xs + q) - xp.gammaln(p * s.xs) - xp.gammaln(q)), axis=-1)
     logs = xp.log1p(s.total / v)
-    spread = xp.total(s.weight * (p * s.xs[s.at_x] + q) * logs, axis=-1)
-    return terms + s.constant + xp.total(p * (s.log_total - (of_x * s.xs).sum() * xp.log(v)), axis=-1) - spread
+    if xp is ops:
+        spread = xp.total((p * s.xs + q) * s.per_x(logs), axis=-1)
+    else:
+        spread = xp.total(s.weight * (p * s.x + q) * logs, axis=-1)
+    return terms + s.constant + xp.total(p * (s.log_total - (s.of_x @ s.xs) * xp.log(v)), axis=-1) - spread
 
 
-def value_and_gradient(s: Spending, *, p: float, q: float, v: float) -> tuple[float, np.ndarray]:
-    """Return the total and its slope along (p, q, v)."""
-    of_x = np.bincount(s.at_x, weights=s.weight, minlength=len(s.xs))
-    logs = np.log1p(s.total / v)
-    logs_of_x = np.bincount(s.at_x, weights=s.weight * logs, minlength=len(s.xs))
-    shape = p * s.xs
-    value = of_x @ (ops.gammaln(shape + q) - ops.gammaln(shape) - ops.gammaln(q)) + s.constant
-    bought = of_x @ s.xs
-    value += p * (s.log_total - bought * np.log(v)) - logs_of_x @ (shape + q)
-    d_p = of_x @ (s.xs * (digamma(shape + q) - digamma(shape))) + s.log_total - bought * np.log(v) - logs_of_x @ s.xs
-    d_q = of_x @ (digamma(shape + q) - digamma(q)) - logs_of_x.sum()
-    d_v = -p * bought / v + (s.weight * (shape[s.at_x] + q)) @ (s.total / (v + s.total)) / v
-    return float(value), np.array([d_p, d_q, d_v])
+def expansion(s: Spending, *, p: float, q: float, v: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return the total, its slope and its curvature along (p, q, v)."""
+    n, x, shape = s.of_x, s.xs, p * s.xs
+    share = s.total / (v + s.total)
+    logs, once, twice = (s.per_x(part) for part in (np.log1p(s.total / v), share, share * (2 - share)))
+    bought, log_v = n @ x, np.log(v)
+    value = n @ (ops.gammaln(shape + q) - ops.gammaln(shape) - ops.gammaln(q)) + s.constant
+    value += p * (s.log_total - bought * log_v) - logs @ (shape + q)
+    d_p = (n * x) @ (digamma(shape + q) - digamma(shape)) + s.log_total - bought * log_v - logs @ x
+    d_q = n @ (digamma(shape + q) - digamma(q)) - logs.sum()
+    d_v = ((shape + q) @ once - p * bought) / v
+    both = zeta(2, shape + q)
+    pp, pq, qq = (n * x**2) @ (both - zeta(2, shape)), (n * x) @ both, n @ (both - zeta(2, q))
+    pv, qv, vv = (x @ once - bought) / v, once.sum() / v, (p * bought - (shape + q) @ twice) / v**2
+    return float(value), np.array([d_p, d_q, d_v]), np.array([[pp, pq, pv], [pq, qq, qv], [pv, qv, vv]])
 
 
 def expected_spend(x: Any, mean: Any, *, p: Any, q: Any, v: Any) -> Any:

@@ -69,10 +69,24 @@ class Histories:
         """Age of each row."""
         return np.asarray(self.ages[self.at_age])
 
+    def times(self, factor: float) -> "Histories":
+        """Return the same rows with times in another unit."""
+        return replace(self, ts=self.ts * factor, ages=self.ages * factor)
+
     def part(self, at: slice) -> "Histories":
         """Some of the rows, in their order, with the same tables."""
         return replace(self, at_x=self.at_x[at], at_t=self.at_t[at], at_age=self.at_age[at], weight=self.weight[at],
                        row=np.arange(len(self.weight[at])))  # fmt: skip
+
+    def thin(self, most: int) -> "Histories":
+        """Return about ``most`` rows that stand for all of them: rows of many customers, and each k-th of the others k times."""
+        k = -(-len(self) // most)
+        light = self.weight <= k
+        keep = ~light
+        keep[np.flatnonzero(light)[::k]] = True
+        weight = (self.weight * np.where(light, k, 1.0))[keep]
+        return replace(self, at_x=self.at_x[keep], at_t=self.at_t[keep], at_age=self.at_age[keep], weight=weight,
+                       row=np.arange(len(weight)))  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -87,7 +101,9 @@ def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         low = values.min()
         there = np.zeros(span + 1, dtype=bool)
         there[values - low] = True
-        place = np.cumsum(there) - 1
-        return np.flatnonzero(there) + low, place[values - low]
+        kinds = np.flatnonzero(there)
+        place = np.zeros(span + 1, dtype=np.int64)
+        place[kinds] = np.arange(len(kinds))
+        return kinds + low, place[values - low]
     kinds, codes = np.unique(values, return_inverse=True)
     return kinds, codes

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, gammaln, zeta
 
 from funnelstats.distributions import ops
 from funnelstats.distributions.coin import expm1_ratio, log_rising
@@ -106,44 +106,64 @@ def total_log_likelihood(
     return np.concatenate(totals)
 
 
-def value_and_gradient(
+def expansion(
     h: Histories, *, r: float, alpha: float, s: float, beta: float, nodes: int | None = None
-) -> tuple[float, np.ndarray]:  # fmt: skip
-    """Return the total and its slope along (r, alpha, s, beta): under the integral the slope is a mean over its terms."""
+) -> tuple[float, np.ndarray, np.ndarray]:  # fmt: skip
+    """Return the total, its slope and its curvature along (r, alpha, s, beta).
+
+    Under the integral the slope is a mean over its terms, and the curvature the mean of theirs plus their covariance.
+    """
     nodes = nodes or _enough(alpha, beta)
     pieces = np.array_split(np.arange(len(h)), -(-len(h) * nodes // CHUNK))
-    parts = [_value_and_gradient(h.x[at], h.t_x[at], h.T[at], h.weight[at], r, alpha, s, beta, nodes) for at in pieces]
-    value, slope = sum(part[0] for part in parts), sum(part[1] for part in parts)
-    of_x = np.bincount(h.at_x, weights=h.weight, minlength=len(h.xs))
-    value += of_x @ (log_rising(r, h.xs) - h.xs * np.log(alpha))
-    slope = slope + np.array([of_x @ (digamma(r + h.xs) - digamma(r)), -(of_x @ h.xs) / alpha, 0.0, 0.0])
-    return float(value), slope
+    parts = [_expansion(h.x[at], h.t_x[at], h.T[at], h.weight[at], r, alpha, s, beta, nodes) for at in pieces]
+    value, slope, bend = (sum(column) for column in zip(*parts, strict=True))
+    of_x, x = np.bincount(h.at_x, weights=h.weight, minlength=len(h.xs)), h.xs
+    value += of_x @ (log_rising(r, x) - x * np.log(alpha))
+    slope = slope + np.array([of_x @ (digamma(r + x) - digamma(r)), -(of_x @ x) / alpha, 0.0, 0.0])
+    bend = bend + np.diag([of_x @ (zeta(2, r + x) - zeta(2, r)), of_x @ x / alpha**2, 0.0, 0.0])
+    return float(value), slope, bend
 
 
-def _value_and_gradient(
+def _expansion(
     x: np.ndarray, t_x: np.ndarray, T: np.ndarray, weight: np.ndarray, r: float, alpha: float, s: float, beta: float, nodes: int
-) -> tuple[float, np.ndarray]:  # fmt: skip
+) -> tuple[float, np.ndarray, np.ndarray]:  # fmt: skip
     terms, step, log_beta = _log_terms(x, t_x, T, r, alpha, s, beta, nodes, ops)
     top = terms.max(axis=-1)
     shares = np.exp(terms - top[:, None])
     sums = shares.sum(axis=-1)
     left = top + np.log(sums)
+    shares /= sums[:, None]
     a_age, b_age = np.log1p((T - t_x) / (alpha + t_x)), np.log1p((T - t_x) / (beta + t_x))
     alive = -(r + x) * a_age - s * b_age
     both = np.logaddexp(alive, left)
     a_front, b_front = np.log1p(t_x / alpha), np.log1p(t_x / beta)
     value = weight @ (both - (r + x) * a_front - s * b_front)
-    stays, gone = np.exp(alive - both), np.exp(left - both) / sums
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.asarray(gone * np.einsum("ij,ij->i", shares, values))
-
+    stays, gone = np.exp(alive - both), np.exp(left - both)
     a_y, b_y = np.exp(-step) / (alpha + t_x)[:, None], np.exp(-log_beta) / (beta + t_x)[:, None]  # 1/(alpha+y), 1/(beta+y)
-    d_r = -a_front - stays * a_age - mean(step)
-    d_alpha = r / alpha + x / alpha - (r + x) * (stays / (alpha + T) + mean(a_y))
-    d_s = -b_front - stays * b_age - mean(log_beta) + gone * sums / s
-    d_beta = s / beta - s * stays / (beta + T) - (s + 1) * mean(b_y)
-    return value, np.array([weight @ part for part in (d_r, d_alpha, d_s, d_beta)])
+    inside = (step, a_y, log_beta, b_y)
+    mean = [np.einsum("ij,ij->i", shares, part) for part in inside]
+    # slopes of the two logs along (r, alpha, s, beta), factors of the terms inside, relative to y = t_x
+    factor = (-np.ones_like(x), -(r + x), -np.ones_like(x), -(s + 1) * np.ones_like(x))
+    of_left = [f * m for f, m in zip(factor, mean, strict=True)]
+    of_alive = [-a_age, -(r + x) / (alpha + T), -b_age, -s / (beta + T)]
+    of_left[2] = of_left[2] + 1 / s
+    mixed = [stays * one + gone * two for one, two in zip(of_alive, of_left, strict=True)]
+    common = (-a_front, r / alpha + x / alpha, -b_front, s / beta)  # alpha and beta: what divides by 1 + t_x / alpha is in y
+    slope = np.array([weight @ (one + two) for one, two in zip(common, mixed, strict=True)])
+    bend = np.zeros((4, 4))
+    for i in range(4):
+        for j in range(i, 4):
+            second = np.einsum("ij,ij,ij->i", shares, inside[i], inside[j])
+            spread = gone * factor[i] * factor[j] * (second - mean[i] * mean[j])
+            bend[i, j] = weight @ (spread + stays * gone * (of_alive[i] - of_left[i]) * (of_alive[j] - of_left[j]))
+            if i == j == 1:
+                bend[i, j] += weight @ ((r + x) * (gone * second + stays / (alpha + T) ** 2 - 1 / alpha**2))
+            if i == j == 3:
+                bend[i, j] += weight @ ((s + 1) * gone * second + s * stays / (beta + T) ** 2 - s / beta**2)
+    bend[0, 1] += weight @ (1 / alpha - gone * mean[1] - stays / (alpha + T))
+    bend[2, 3] += weight @ (1 / beta - gone * mean[3] - stays / (beta + T))
+    bend[2, 2] -= weight @ gone / s**2
+    return value, slope, bend + np.triu(bend, 1).T
 
 
 def probability_alive(x: Any, t_x: Any, T: Any, *, r: Any, alpha: Any, s: Any, beta: Any) -> Any:

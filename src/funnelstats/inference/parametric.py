@@ -14,9 +14,9 @@ import xarray as xr
 from scipy.interpolate import CubicSpline
 from scipy.special import expit
 
-from funnelstats.inference.climb import climb
+from funnelstats.inference.climb import Expansion, by_differences, climb
 from funnelstats.inference.diagnose import Check, Diagnosis, diagnose_chains
-from funnelstats.inference.likelihood import KHAT_MAX, Maximum
+from funnelstats.inference.likelihood import GRADIENT_MAX, KHAT_MAX, Maximum
 from funnelstats.inference.mcmc import density_model, sample
 from funnelstats.inference.priors import Prior
 
@@ -27,6 +27,8 @@ BOUNDS = {"log": (-14.0, 14.0), "logit": (-14.0, 14.0)}
 EFFORT = 1e7
 #: Fewest points at which the posterior itself is evaluated.
 LEAST = 500
+#: Rows of which a sample is climbed first where there are several times as many.
+ROUGH = 8_000
 DEGREES = 8.0
 
 
@@ -46,6 +48,10 @@ class Parameter:
         """Derivative of the natural value along the free one."""
         return natural if self.scale == "log" else natural * (1 - natural)
 
+    def bend(self, natural: Any) -> Any:
+        """Second derivative of the natural value along the free one."""
+        return natural if self.scale == "log" else natural * (1 - natural) * (1 - 2 * natural)
+
     def log_prior(self, free: np.ndarray) -> np.ndarray:
         """Log density on the free scale."""
         natural = np.clip(self.natural(free), 1e-300, 1 - 1e-16 if self.scale == "logit" else None)
@@ -63,20 +69,23 @@ class Likelihood:
 
     Attributes
     ----------
-    value_and_slope : callable
-        Of plain numbers: the value and its slopes, in the order of the parameters.
     many : callable
         Of arrays of shape (k,): values of shape (k,).
     tensor : callable
         Of PyTensor variables and ``xp``: a scalar.
     rows : int
         How many terms one evaluation has.
+    expansion : callable, optional
+        Of plain numbers: the value, its slope and its curvature, in the order of the parameters; without it differences are taken.
+    rough : Likelihood, optional
+        Of a sample of the data: where it is highest, the climb to the top of this one begins.
     """
 
-    value_and_slope: Callable[..., tuple[float, np.ndarray]]
     many: Callable[..., np.ndarray]
     tensor: Callable[..., Any]
     rows: int
+    expansion: Callable[..., tuple[float, np.ndarray, np.ndarray]] | None = None
+    rough: "Likelihood | None" = None
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -121,8 +130,7 @@ def learn(
         kept = {one.name: np.asarray(one.prior.draw(rng, shape)) for one in parameters}
         return Learned(draws=kept, diagnosis=Diagnosis(checks=(), method="prior"))
     weight = 1.0 if method == "laplace" else 0.0
-    best = climb(_on_free_scale(parameters, likelihood, weight), names=names, starts=[_free(parameters, p).tolist() for p in starts],
-                 bounds=[BOUNDS[one.scale] for one in parameters])  # fmt: skip
+    best = _highest(parameters, likelihood, weight, [_free(parameters, point) for point in starts])
     if method == "mle":
         points, checks, effective = best.draw(rng, chains * draws), list(best.checks()), float(chains * draws)
     else:
@@ -131,28 +139,48 @@ def learn(
     return Learned(draws=kept, diagnosis=Diagnosis(checks=tuple(checks), method=method), maximum=best, effective=effective)
 
 
+def _highest(parameters: Sequence[Parameter], likelihood: Likelihood, weight: float, starts: Sequence[np.ndarray]) -> Maximum:
+    """Climb on a sample first, if there is one, and from there on all the data; from every start where that end is not clean."""
+    names, bounds = [one.name for one in parameters], [BOUNDS[one.scale] for one in parameters]
+    expand = _on_free_scale(parameters, likelihood, weight)
+    if likelihood.rough is not None:
+        near = climb(_on_free_scale(parameters, likelihood.rough, weight), names=names, starts=starts, bounds=bounds)
+        best = climb(expand, names=names, starts=[near.point], bounds=bounds)
+        if best.gradient <= GRADIENT_MAX and not (best.flat or best.boundary):
+            return best
+    return climb(expand, names=names, starts=starts, bounds=bounds)
+
+
 def _free(parameters: Sequence[Parameter], natural: Sequence[float]) -> np.ndarray:
     return np.array(
         [np.log(v) if one.scale == "log" else np.log(v / (1 - v)) for one, v in zip(parameters, natural, strict=True)]
     )
 
 
-def _on_free_scale(
-    parameters: Sequence[Parameter], likelihood: Likelihood, weight: float
-) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:  # fmt: skip
-    """Log likelihood, plus ``weight`` times the log prior, with its slope; the priors are read from a spline through them."""
+def _on_free_scale(parameters: Sequence[Parameter], likelihood: Likelihood, weight: float) -> Expansion:
+    """Log likelihood, plus ``weight`` times the log prior, expanded; the priors are read from a spline through them."""
     priors = [one.table() for one in parameters] if weight else []
+    expand = likelihood.expansion
 
-    def value_and_slope(point: np.ndarray) -> tuple[float, np.ndarray]:
-        natural = {one.name: float(one.natural(u)) for one, u in zip(parameters, point, strict=True)}
-        value, slope = likelihood.value_and_slope(**natural)
-        slope = slope * np.array([one.slope(natural[one.name]) for one in parameters])
-        if weight:
-            value += float(sum(spline(u) for spline, u in zip(priors, point, strict=True)))
-            slope = slope + np.array([float(spline(u, 1)) for spline, u in zip(priors, point, strict=True)])
-        return value, slope
+    def analytic(point: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        assert expand is not None
+        natural = [float(one.natural(u)) for one, u in zip(parameters, point, strict=True)]
+        value, slope, bend = expand(**{one.name: v for one, v in zip(parameters, natural, strict=True)})
+        stretch = np.array([one.slope(v) for one, v in zip(parameters, natural, strict=True)])
+        curve = np.array([one.bend(v) for one, v in zip(parameters, natural, strict=True)])
+        return value, slope * stretch, bend * np.outer(stretch, stretch) + np.diag(slope * curve)
 
-    return value_and_slope
+    def many(points: np.ndarray) -> np.ndarray:
+        return likelihood.many(**{one.name: one.natural(u) for one, u in zip(parameters, points.T, strict=True)})
+
+    def with_priors(point: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        value, slope, bend = by_differences(many, point) if expand is None else analytic(point)
+        for at, spline in enumerate(priors):
+            value += float(spline(point[at]))
+            slope[at], bend[at, at] = slope[at] + spline(point[at], 1), bend[at, at] + spline(point[at], 2)
+        return value, slope, bend
+
+    return with_priors
 
 
 def _corrected(

@@ -91,19 +91,11 @@ class BgBb:
         def many(**free: Any) -> np.ndarray:
             return np.asarray(bgbb.total_log_likelihood(*rows, h.weight, **self.to_shapes(**free)))
 
-        def value_and_slope(**free: float) -> tuple[float, np.ndarray]:
-            point = np.array(list(free.values()))
-            steps = np.diag(1e-5 * np.minimum(point, np.maximum(1 - point, 1e-3) if point.max() < 1 else point))
-            sides = np.concatenate([[point], point + steps, point - steps])
-            values = many(**dict(zip(free, sides.T, strict=True)))
-            n = len(point)
-            return float(values[0]), (values[1 : n + 1] - values[n + 1 :]) / (2 * np.diag(steps))
-
         def tensor(*, xp: Any, **free: Any) -> Any:
             return xp.total(bgbb.total_log_likelihood(*rows, h.weight, **self.to_shapes(**free), xp=xp))
 
         wide = len(h) * int(np.max(rows[2] - rows[1]) + 1)
-        likelihood = Likelihood(value_and_slope=value_and_slope, many=many, tensor=tensor, rows=wide)
+        likelihood = Likelihood(many=many, tensor=tensor, rows=wide)
         request: dict[str, Any] = {"method": method, "seed": seed, "draws": draws, "chains": chains}
         learned = learn(self.parameters(), likelihood, starts=_STARTS, **request, **sampling)
         parts = parts_of(self, learned, self.parameters(), self.to_shapes, shift=0.0, checks=(few_repeaters(data),),

@@ -16,7 +16,7 @@ from funnelstats.distributions import bgnbd, mbgnbd, paretonbd
 from funnelstats.distributions.histories import Histories
 from funnelstats.errors import DataError, FitError, Problem
 from funnelstats.inference.diagnose import Check
-from funnelstats.inference.parametric import Likelihood, Method, Parameter, learn
+from funnelstats.inference.parametric import ROUGH, Likelihood, Method, Parameter, learn
 from funnelstats.inference.priors import Prior
 from funnelstats.models.buying import BuyingFit
 from funnelstats.models.learned import parts_of
@@ -48,9 +48,9 @@ class _Timed:
         """Shapes of the density from the free parameters; arrays and tensors alike."""
         return free
 
-    def slopes(self, gradient: np.ndarray, free: dict[str, float]) -> np.ndarray:
-        """Slope along the free parameters from that along the shapes."""
-        return gradient
+    def along_free(self, slope: np.ndarray, bend: np.ndarray, free: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        """Slope and curvature along the free parameters from those along the shapes."""
+        return slope, bend
 
     def fit(
         self, data: Customers, *, seed: int, method: Method = "laplace", draws: int = 1000, chains: int = 4, **sampling: Any
@@ -81,7 +81,7 @@ class _Timed:
             found = "expected customers with repeat purchases, found none: any small rate explains that as well as any short life"
             raise FitError(f"{name} by mle", [Problem("frequency", found, 'use method="laplace", which has priors')])
         scale = float(np.median(data.T)) / SPAN or 1.0
-        h = Histories.of(data.frequency, data.recency / scale, data.T / scale, weight=data.weight)
+        h = data.histories().times(1 / scale)
         learned = learn(self.parameters(), self.likelihood(h), method=method, seed=seed, draws=draws, chains=chains,
                         starts=self.starts, **sampling)  # fmt: skip
 
@@ -97,9 +97,9 @@ class _Timed:
     def likelihood(self, h: Histories) -> Likelihood:
         """Likelihood of histories in the time unit of the priors."""
 
-        def value_and_slope(**free: float) -> tuple[float, np.ndarray]:
-            value, gradient = self.density.value_and_gradient(h, **self.to_shapes(**free))
-            return value, self.slopes(gradient, free)
+        def expansion(**free: float) -> tuple[float, np.ndarray, np.ndarray]:
+            value, slope, bend = self.density.expansion(h, **self.to_shapes(**free))
+            return value, *self.along_free(slope, bend, free)
 
         def many(**free: np.ndarray) -> np.ndarray:
             return np.asarray(self.density.total_log_likelihood(h, **self.to_shapes(**free)))
@@ -108,7 +108,8 @@ class _Timed:
             return xp.total(self.density.total_log_likelihood(h, **self.to_shapes(**free), xp=xp))
 
         rows = len(h) * getattr(self.density, "FEWER", 1)
-        return Likelihood(value_and_slope=value_and_slope, many=many, tensor=tensor, rows=rows)
+        rough = self.likelihood(h.thin(ROUGH)) if len(h) > 3 * ROUGH else None
+        return Likelihood(expansion=expansion, many=many, tensor=tensor, rows=rows, rough=rough)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +152,14 @@ class BgNbd(_Timed):
         a = free["dropout"] * free["concentration"]
         return {"r": free["r"], "alpha": free["alpha"], "a": a, "b": free["concentration"] - a}
 
-    def slopes(self, gradient: np.ndarray, free: dict[str, float]) -> np.ndarray:
+    def along_free(self, slope: np.ndarray, bend: np.ndarray, free: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
         """Apply the chain rule to a and b."""
-        d_r, d_alpha, d_a, d_b = gradient
-        mean = free["dropout"]
-        return np.array([d_r, d_alpha, free["concentration"] * (d_a - d_b), mean * d_a + (1 - mean) * d_b])
+        mean, size = free["dropout"], free["concentration"]
+        to_free = np.eye(4)
+        to_free[2:, 2:] = [[size, mean], [-size, 1 - mean]]  # of a and of b, along mean and concentration
+        curved = to_free.T @ bend @ to_free
+        curved[2, 3] = curved[3, 2] = curved[2, 3] + slope[2] - slope[3]
+        return to_free.T @ slope, curved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

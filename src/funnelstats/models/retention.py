@@ -143,17 +143,11 @@ class ShiftedBetaGeometric:
         def many(**free: Any) -> np.ndarray:
             return np.asarray(sbg.total_log_likelihood(data.lost, data.stayed, **self.to_shapes(**free)))
 
-        def value_and_slope(*, churn: float, concentration: float) -> tuple[float, np.ndarray]:
-            h, k = 1e-6 * min(churn, 1 - churn), 1e-6 * concentration
-            m, c = churn + np.array([0, h, -h, 0, 0]), concentration + np.array([0, 0, 0, k, -k])
-            value = many(churn=m, concentration=c)
-            return float(value[0]), np.array([(value[1] - value[2]) / (2 * h), (value[3] - value[4]) / (2 * k)])
-
         def tensor(*, xp: Any, **free: Any) -> Any:
             return xp.total(sbg.total_log_likelihood(data.lost, data.stayed, **self.to_shapes(**free), xp=xp))
 
         request: dict[str, Any] = {"method": method, "seed": seed, "draws": draws, "chains": chains}
-        likelihood = Likelihood(value_and_slope=value_and_slope, many=many, tensor=tensor, rows=len(data.lost))
+        likelihood = Likelihood(many=many, tensor=tensor, rows=len(data.lost))
         learned = learn(self.parameters(), likelihood, starts=((0.3, 2.0), (0.1, 10.0), (0.5, 0.5)), **request, **sampling)
         parts = parts_of(self, learned, self.parameters(), self.to_shapes, shift=0.0, checks=(), sampling=sampling, request=request,
                          data=data, n=round(data.n), censored=round(data.stayed.sum()), counted="customers",

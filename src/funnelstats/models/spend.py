@@ -16,7 +16,7 @@ from funnelstats.distributions import gammagamma
 from funnelstats.errors import DataError, FitError, Problem
 from funnelstats.estimate import Estimate
 from funnelstats.inference.diagnose import Check
-from funnelstats.inference.parametric import Likelihood, Method, Parameter, learn
+from funnelstats.inference.parametric import ROUGH, Likelihood, Method, Parameter, learn
 from funnelstats.inference.priors import Prior
 from funnelstats.interval import DEFAULT, Interval
 from funnelstats.models.buying import DRAWS, HELD, places
@@ -73,18 +73,17 @@ class GammaGamma:
         if not isinstance(data, Customers):
             raise DataError("the data", [Problem("data", f"expected Customers, found {type(data).__name__}")])
         back = data.frequency > 0
-        if back.any() and np.isnan(data.monetary_value[back]).any():
-            missing = int(np.isnan(data.monetary_value[back]).sum())
+        if missing := int((np.isnan(data.monetary_value) & back).sum()):
             found = f"expected a value for every customer with repeat purchases, found {missing:,} without"
             raise DataError(data.source, [Problem("monetary_value", found, "read the order book with its amounts")])
-        used = back & (np.nan_to_num(data.monetary_value) > 0)
+        used = back & (data.monetary_value > 0)  # a missing value is not above 0
         if int(data.weight[used].sum()) < 2:
             found = (
                 f"expected at least two customers with repeat purchases of a positive value, found {int(data.weight[used].sum())}"
             )
             raise FitError("GammaGamma", [Problem("frequency", found, "spending of the population cannot be learned from these")])
         x, mean, weight = data.frequency[used], data.monetary_value[used], data.weight[used]
-        scale = float(np.average(mean, weights=weight))
+        scale = float(mean @ weight) / float(weight.sum())
         spending = gammagamma.Spending.of(x, mean / scale, weight=weight)
         request: dict[str, Any] = {"method": method, "seed": seed, "draws": draws, "chains": chains}
         learned = learn(self.parameters(), _likelihood(spending), starts=((5.0, 2.5, 0.4), (1.0, 1.0, 1.0), (20.0, 5.0, 0.2)),
@@ -100,8 +99,8 @@ class GammaGamma:
 
 
 def _likelihood(spending: gammagamma.Spending) -> Likelihood:
-    def value_and_slope(*, p: float, q_above_one: float, v: float) -> tuple[float, np.ndarray]:
-        return gammagamma.value_and_gradient(spending, p=p, q=1 + q_above_one, v=v)
+    def expansion(*, p: float, q_above_one: float, v: float) -> tuple[float, np.ndarray, np.ndarray]:
+        return gammagamma.expansion(spending, p=p, q=1 + q_above_one, v=v)
 
     def many(*, p: np.ndarray, q_above_one: np.ndarray, v: np.ndarray) -> np.ndarray:
         return np.asarray(gammagamma.total_log_likelihood(spending, p=p, q=1 + q_above_one, v=v))
@@ -109,7 +108,9 @@ def _likelihood(spending: gammagamma.Spending) -> Likelihood:
     def tensor(*, xp: Any, p: Any, q_above_one: Any, v: Any) -> Any:
         return xp.total(gammagamma.total_log_likelihood(spending, p=p, q=1 + q_above_one, v=v, xp=xp))
 
-    return Likelihood(value_and_slope=value_and_slope, many=many, tensor=tensor, rows=len(spending.weight))
+    rows = len(spending.weight)
+    rough = _likelihood(spending.part(-(-rows // ROUGH))) if rows > 3 * ROUGH else None
+    return Likelihood(expansion=expansion, many=many, tensor=tensor, rows=rows, rough=rough)
 
 
 def _checks(x: np.ndarray, mean: np.ndarray, weight: np.ndarray, data: Customers, n: int) -> tuple[Check, ...]:
