@@ -1,13 +1,19 @@
 """What must hold of repeat-buying models for any parameters: sums, second routes, limits, units, and both array libraries."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.special import betaln, gammaln
 from scipy.stats import beta
 
+from funnelstats.data.transactions import Transactions
 from funnelstats.distributions import bgbb, bgnbd, coin, gammagamma, mbgnbd, paretonbd, sbg
 from funnelstats.distributions.histories import Histories
+from funnelstats.inference import parametric
+from funnelstats.models import purchases
+from funnelstats.models.purchases import BgNbd, ParetoNbd
 
 COIN = {"r": 0.7, "alpha": 5.0, "a": 0.8, "b": 2.5}
 PARETO = {"r": 0.7, "alpha": 5.0, "s": 1.4, "beta": 8.0}
@@ -248,3 +254,22 @@ def test_rows_of_histories_add_up():
     for model, parameters in CONTINUOUS:
         by_row = HISTORIES.weight @ model.log_likelihood(x, t_x, T, **parameters)
         assert float(np.squeeze(model.total_log_likelihood(HISTORIES, **parameters))) == pytest.approx(by_row, rel=1e-13)
+
+
+@pytest.mark.parametrize("model", [BgNbd(), ParetoNbd()])
+def test_terms_beyond_the_normal_are_the_posterior_where_rows_are_many(model, monkeypatch):
+    """Forty times the customers of CDNOW, a sample of them climbed first: draws corrected by a few curvatures, and by the posterior itself."""
+    cdnow = Transactions.of("bundled:cdnow").customers(unit="week", as_of="1997-09-30")
+    data = replace(cdnow, weight=40 * cdnow.weight)
+    monkeypatch.setattr(purchases, "ROUGH", 200)
+    monkeypatch.setattr(parametric, "EFFORT", 1.0)
+    quick = model.fit(data, seed=1, draws=1000)
+    refused = []
+    monkeypatch.setattr(parametric, "bent_normal", lambda *given: refused.append(given))
+    monkeypatch.setattr(parametric, "LEAST", 800)
+    exact = model.fit(data, seed=2, draws=1000)
+    assert refused
+    one, other = quick.summary(), exact.summary()
+    assert quick.diagnose()["importance ESS"] > 3_600  # by the terms: the other way looks at 800 points
+    np.testing.assert_allclose((one["mean"] - other["mean"]) / other["sd"], 0, atol=0.12)
+    np.testing.assert_allclose(one["sd"] / other["sd"], 1, atol=0.12)

@@ -79,14 +79,12 @@ class Histories:
                        row=np.arange(len(self.weight[at])))  # fmt: skip
 
     def thin(self, most: int) -> "Histories":
-        """Return about ``most`` rows that stand for all of them: rows of many customers, and each k-th of the others k times."""
-        k = -(-len(self) // most)
-        light = self.weight <= k
-        keep = ~light
-        keep[np.flatnonzero(light)[::k]] = True
-        weight = (self.weight * np.where(light, k, 1.0))[keep]
-        return replace(self, at_x=self.at_x[keep], at_t=self.at_t[keep], at_age=self.at_age[keep], weight=weight,
-                       row=np.arange(len(weight)))  # fmt: skip
+        """Return at most ``most`` rows that stand for all customers: those met at equal steps, in the order of the rows."""
+        total = np.cumsum(self.weight)
+        met = np.searchsorted(total, (np.arange(most) + 0.5) * (total[-1] / most))
+        keep, times = np.unique(met, return_counts=True)
+        return replace(self, at_x=self.at_x[keep], at_t=self.at_t[keep], at_age=self.at_age[keep],
+                       weight=times * (total[-1] / most), row=np.arange(len(keep)))  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.weight)

@@ -116,7 +116,8 @@ def expansion(
     nodes = nodes or _enough(alpha, beta)
     pieces = np.array_split(np.arange(len(h)), -(-len(h) * nodes // CHUNK))
     parts = [_expansion(h.x[at], h.t_x[at], h.T[at], h.weight[at], r, alpha, s, beta, nodes) for at in pieces]
-    value, slope, bend = (sum(column) for column in zip(*parts, strict=True))
+    value = sum(part[0] for part in parts)
+    slope, bend = (np.sum([part[at] for part in parts], axis=0) for at in (1, 2))
     of_x, x = np.bincount(h.at_x, weights=h.weight, minlength=len(h.xs)), h.xs
     value += of_x @ (log_rising(r, x) - x * np.log(alpha))
     slope = slope + np.array([of_x @ (digamma(r + x) - digamma(r)), -(of_x @ x) / alpha, 0.0, 0.0])
@@ -141,7 +142,8 @@ def _expansion(
     stays, gone = np.exp(alive - both), np.exp(left - both)
     a_y, b_y = np.exp(-step) / (alpha + t_x)[:, None], np.exp(-log_beta) / (beta + t_x)[:, None]  # 1/(alpha+y), 1/(beta+y)
     inside = (step, a_y, log_beta, b_y)
-    mean = [np.einsum("ij,ij->i", shares, part) for part in inside]
+    weighted = [shares * part for part in inside]
+    mean = [part.sum(axis=-1) for part in weighted]
     # slopes of the two logs along (r, alpha, s, beta), factors of the terms inside, relative to y = t_x
     factor = (-np.ones_like(x), -(r + x), -np.ones_like(x), -(s + 1) * np.ones_like(x))
     of_left = [f * m for f, m in zip(factor, mean, strict=True)]
@@ -153,7 +155,7 @@ def _expansion(
     bend = np.zeros((4, 4))
     for i in range(4):
         for j in range(i, 4):
-            second = np.einsum("ij,ij,ij->i", shares, inside[i], inside[j])
+            second = np.einsum("ij,ij->i", weighted[i], inside[j])
             spread = gone * factor[i] * factor[j] * (second - mean[i] * mean[j])
             bend[i, j] = weight @ (spread + stays * gone * (of_alive[i] - of_left[i]) * (of_alive[j] - of_left[j]))
             if i == j == 1:

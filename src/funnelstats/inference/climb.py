@@ -18,6 +18,8 @@ Expansion = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 FAINT = 0.25
 #: Longest step on the free scale, most steps, and the gain that a step must still promise.
 STRIDE, STEPS, GAIN = 2.0, 200, 1e-12
+#: A cost is known to this relative precision.
+ROUNDING = 1e-11
 
 
 def climb(
@@ -99,6 +101,7 @@ def _ascend(cost: _Cost, place: _Place, low: np.ndarray, high: np.ndarray, names
 
 def _descend(cost: _Cost, place: _Place, held: np.ndarray, low: np.ndarray, high: np.ndarray) -> _Place:
     """Newton's steps, uphill directions turned round, shortened until the cost falls; parameters that are held stay."""
+    before = np.inf
     for _ in range(STEPS):
         point, value, slope, information = place
         stuck = held | ((point <= low) & (slope > 0)) | ((point >= high) & (slope < 0))
@@ -106,19 +109,20 @@ def _descend(cost: _Cost, place: _Place, held: np.ndarray, low: np.ndarray, high
         values, vectors = np.linalg.eigh(information[np.ix_(free, free)])
         along = vectors.T @ slope[free]
         size = np.maximum(np.abs(values), max(1e-10 * np.abs(values).max(initial=0.0), 1e-300))
-        if float(along**2 @ (1 / size)) < GAIN:
+        gain, rounding = float(along**2 @ (1 / size)), ROUNDING * (1 + abs(value))
+        if gain < GAIN or rounding > gain >= before:
             break
         step = np.zeros(len(point))
         step[free] = -vectors @ (along / size)
         step *= min(1.0, STRIDE / np.abs(step).max())
-        for _ in range(30):
+        moved = cost(np.clip(point + step, low, high))
+        tries = 0
+        while not moved[1] < value and gain > rounding and tries < 30:  # below rounding the cost cannot say, but the slope can
+            step, tries = step / 4, tries + 1
             moved = cost(np.clip(point + step, low, high))
-            if moved[1] < value:
-                break
-            step /= 4
-        else:
+        if tries == 30 or not np.isfinite(moved[1]):
             break
-        place = moved
+        place, before = moved, gain
     return place
 
 

@@ -14,6 +14,7 @@ import xarray as xr
 from scipy.interpolate import CubicSpline
 from scipy.special import expit
 
+from funnelstats.inference.bent import bent_normal
 from funnelstats.inference.climb import Expansion, by_differences, climb
 from funnelstats.inference.diagnose import Check, Diagnosis, diagnose_chains
 from funnelstats.inference.likelihood import GRADIENT_MAX, KHAT_MAX, Maximum
@@ -23,13 +24,15 @@ from funnelstats.inference.priors import Prior
 Method = Literal["mle", "laplace", "mcmc", "prior"]
 #: Free scales reach this far; a maximum there is reported as one at the boundary.
 BOUNDS = {"log": (-14.0, 14.0), "logit": (-14.0, 14.0)}
-#: Row evaluations that the correction of a normal may cost before a sample of the draws is corrected instead.
+#: Row evaluations that the correction of a normal may cost before its cubic and quartic terms are tried instead.
 EFFORT = 1e7
 #: Fewest points at which the posterior itself is evaluated.
 LEAST = 500
 #: Rows of which a sample is climbed first where there are several times as many.
 ROUGH = 8_000
 DEGREES = 8.0
+#: Share of the draws of the normal that must remain effective.
+NEARLY = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,17 +189,16 @@ def _on_free_scale(parameters: Sequence[Parameter], likelihood: Likelihood, weig
 def _corrected(
     parameters: Sequence[Parameter], likelihood: Likelihood, best: Maximum, rng: np.random.Generator, size: int
 ) -> tuple[np.ndarray, list[Check], float]:  # fmt: skip
-    """Draws of the posterior by importance resampling; where rows are many, the normal's, if a sample of it needs no correction."""
+    """Draws of the posterior by importance resampling; where rows are many, of the normal by the terms beyond it, if these suffice."""
+    if likelihood.rows * size > EFFORT:
+        near = _on_free_scale(parameters, likelihood.rough or likelihood, 1.0)
+        found = bent_normal(near, lambda points: _log_posterior(parameters, likelihood, points), best, rng, size)
+        points, log_ratios = found or (best.point[None], np.zeros(1))
+        weights, khat = _smoothed(log_ratios) if found else (np.ones(1), np.inf)
+        effective = 1 / float((weights**2).sum())
+        if effective > NEARLY * size and khat <= KHAT_MAX:
+            return points[_resampled(weights, rng, size)], [*best.checks(), *_checks(khat, effective)], effective
     few = int(np.clip(EFFORT / likelihood.rows, min(LEAST, size), size))
-    if few < size:
-        points = best.draw(rng, size)
-        part = points[:few]
-        apart = part - best.point
-        log_normal = -0.5 * np.einsum("di,ij,dj->d", apart, np.linalg.pinv(best.covariance), apart)
-        weights, khat = _smoothed(_log_posterior(parameters, likelihood, part) - log_normal)
-        share = 1 / float((weights**2).sum()) / len(part)
-        if share > 0.9 and khat <= KHAT_MAX:
-            return points, [*best.checks(), *_checks(khat, share * size)], share * size
     values, vectors = np.linalg.eigh(best.covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     normal = rng.standard_normal((few, len(best.point)))
@@ -207,8 +209,13 @@ def _corrected(
     log_t = -0.5 * (DEGREES + free) * np.log1p(square / DEGREES)
     weights, khat = _smoothed(_log_posterior(parameters, likelihood, points) - log_t)
     effective = 1 / float((weights**2).sum())
-    chosen = np.searchsorted(np.cumsum(weights), (rng.random() + np.arange(size)) / size).clip(0, few - 1)
-    return points[rng.permutation(chosen)], [*best.checks(), *_checks(khat, effective)], effective
+    return points[_resampled(weights, rng, size)], [*best.checks(), *_checks(khat, effective)], effective
+
+
+def _resampled(weights: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
+    """Places of ``size`` draws by systematic resampling, in random order."""
+    chosen = np.searchsorted(np.cumsum(weights), (rng.random() + np.arange(size)) / size).clip(0, len(weights) - 1)
+    return rng.permutation(chosen)
 
 
 def _smoothed(log_ratios: np.ndarray) -> tuple[np.ndarray, float]:
