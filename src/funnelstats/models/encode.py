@@ -79,7 +79,9 @@ def decode(value: Any) -> Any:
         case {"frame": columns}:
             return pd.DataFrame({decode(name): pd.Series(decode(values), dtype=dtype) for name, dtype, values in columns})
         case {"of": name, "fields": parts}:
-            return class_of(name)(**{key: decode(part) for key, part in parts.items()})
+            kind = class_of(name)
+            given = {field.name for field in fields(kind) if field.init}  # the others say of themselves what they are
+            return kind(**{key: decode(part) for key, part in parts.items() if key in given})
     raise DataError("reading a fit", [Problem("document", f"expected a value written by this package, found {list(value)}")])
 
 

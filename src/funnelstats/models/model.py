@@ -6,7 +6,7 @@ returns a **fit**: model + data + draws + record. "Not fitted yet" cannot be wri
 How to write one: a frozen dataclass with ``fit``; inside, build a tree of draws (``inference.mcmc.sample`` or
 ``inference.tree.tree_of``), a :class:`Diagnosis` and a :class:`Record`, and return a subclass of :class:`Fit` that says how to
 ``predict`` and ``simulate`` (``@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)``: the card of
-:class:`Fit` is its repr). Then register it in ``tests/test_contract.py``, where five laws are asked of every model.
+:class:`Fit` is its repr). Then register it in a ``tests/test_contract*.py``, where five laws are asked of every model.
 """
 
 from abc import ABC, abstractmethod

@@ -95,8 +95,9 @@ class LogisticScore:
         table.refuse_if_separated("LogisticScore")
         mean, covariance, aliased = _likeliest(table)
         points = np.random.default_rng([seed, 1]).multivariate_normal(mean, covariance, size=draws * chains, method="eigh")
+        best = xr.Dataset({"mean": ("term", mean), "covariance": (("term", "other"), covariance)})
         tree = tree_of({"coefficient": points.reshape(chains, draws, -1)}, dims={"coefficient": ["term"]},
-                       coords={"term": table.design.names})  # fmt: skip
+                       coords={"term": table.design.names}, maximum=best)  # fmt: skip
         events = int(min(table.wins.sum(), (table.trials - table.wins).sum()))
         warn_of_leaks(evidence(table.design, mean, covariance), events=events)
         rarest = events / len(mean)
@@ -106,8 +107,9 @@ class LogisticScore:
                        verdict="REVIEW" if aliased else "PASS")  # fmt: skip
         record = Record.of(model=self, data=table, method=method, seed=seed, draws=draws, chains=chains, n=int(table.trials.sum()),
                            counted=f"cases in {len(table.trials):,} situations", source=table.source)  # fmt: skip
-        return LogisticFit(model=self, data=table, tree=tree, record=record, diagnosis=Diagnosis(checks=(check, follow), method=method),
-                           mean=mean, covariance=covariance)  # fmt: skip
+        return LogisticFit(
+            model=self, data=table, tree=tree, record=record, diagnosis=Diagnosis(checks=(check, follow), method=method)
+        )
 
 
 class ScoreFit[M](Fit[M, Situations]):
@@ -169,16 +171,17 @@ class ScoreFit[M](Fit[M, Situations]):
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class LogisticFit(ScoreFit[LogisticScore]):
-    """Fit of :class:`LogisticScore`; coefficients are per standard deviation of a number, or against the most frequent level.
+    """Fit of :class:`LogisticScore`; coefficients are per standard deviation of a number, or against the most frequent level."""
 
-    Attributes
-    ----------
-    mean, covariance : ndarray
-        The maximum of the likelihood, and the inverse information there.
-    """
+    @property
+    def mean(self) -> np.ndarray:
+        """The maximum of the likelihood."""
+        return np.asarray(self.tree["maximum"]["mean"].values)
 
-    mean: np.ndarray
-    covariance: np.ndarray
+    @property
+    def covariance(self) -> np.ndarray:
+        """The inverse information there."""
+        return np.asarray(self.tree["maximum"]["covariance"].values)
 
     def scores(self, new: Any = None, *, interval: Interval = DEFAULT) -> pd.DataFrame:
         """Probability of each case with its bounds, straight from the normal of the logit.
