@@ -22,7 +22,7 @@ run: setup ## Run the notebooks; pages, notebooks and results.json go to build/
 run-second: setup ## Run them on a second data set: other stages, one more, another currency (build/second/)
 	@$(BIN)/funnelstats run --data bundled:crm_second --output build/second $(ARGS)
 
-public: setup ## Run chapter 6 on real public data: copies in PUBLIC=DIR, downloaded where they are not (build/public/)
+public: setup ## Run chapter 6 on real public data: copies in PUBLIC=DIR, else downloaded, but for the invoices (build/public/)
 	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 61 --set source=public:bank --output build/public/bank
 	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 61 --set source=public:bank_additional --output build/public/bank_additional
 	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 62 63 --set source=public:shoppers --set orders=public:online_retail_ii --output build/public/shop
