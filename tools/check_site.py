@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
@@ -25,7 +26,7 @@ const wide = [...document.querySelectorAll('main *, article *')].filter(e => {
   if (e.closest('pre, .table-wrapper, .cell_output, .output, .highlight, .math, math, svg')) return false;
   const box = e.getBoundingClientRect(); return box.width > 0 && box.right > window.innerWidth + 1; });
 const texts = [...document.querySelectorAll('main p, article p, main li, article li')].filter(e => e.offsetParent);
-return {title: document.title, text: document.body.innerText.length,
+return {at: location.href, ready: document.readyState, title: document.title, text: document.body.innerText.length,
   broken: [...document.images].filter(i => !i.complete || i.naturalWidth === 0).map(i => i.src.slice(0, 80)),
   mute: [...document.images].filter(i => !i.alt.trim()).map(i => i.src.slice(0, 80)), images: document.images.length,
   links: [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href')),
@@ -67,8 +68,10 @@ def look(driver: webdriver.Chrome, url: str) -> dict:
     """Open one page and let it speak."""
     driver.get(url)
     said = driver.execute_script(LOOK)
-    if said["text"] < 200:  # a busy machine may answer before the page is there
-        driver.refresh()
+    for _ in range(40):  # a busy machine may answer with the page before this one, or with half of it
+        if said["at"].split("#")[0] == url and said["ready"] == "complete" and said["text"] >= 200:
+            break
+        time.sleep(0.25)
         said = driver.execute_script(LOOK)
     said["console"] = [
         row["message"][:160]
