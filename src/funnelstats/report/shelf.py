@@ -72,7 +72,8 @@ class Shelf:
         matches = exact or begins or [card for card in self.cards if card.name == name]
         if len(matches) == 1:
             return matches[0]
-        known = ", ".join(f"{card.id} ({card.name})" for card in (matches or self.cards)[:12]) or "none"
+        shown = [f"{card.id} ({card.estimand if matches else card.name})" for card in (matches or self.cards)[:12]]
+        known = ("; " if matches else ", ").join(shown) or "none"
         found = f"{len(matches)} cards fit {name!r}" if matches else f"no card is called {name!r}"
         raise DataError(self.where, [Problem("ID", found, f"cards there: {known}")])
 

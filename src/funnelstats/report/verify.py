@@ -87,6 +87,8 @@ def verify(card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str
     data_same, said = _data(card, again)
     number_same, words = _number(card, again)
     said += _specification(card, again) if data_same and card.id != again.id else []
+    if not data_same:
+        words = f"{words}; of the data as they are now it is another card, {again.id}"
     if card.version != again.version:
         said.append(f"version: the card is of funnelstats {card.version}, this is {again.version}")
     return Verification(reproduces=data_same and number_same and card.id == again.id, said=(*said, words), card=card, again=again)
