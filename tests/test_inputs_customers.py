@@ -21,17 +21,19 @@ def refused(build):
 
 def test_all_problems_of_a_history_at_once():
     said = refused(
-        lambda: Customers.of([-1, 2, 1, 0], [0, 40.0, 0, 3.0], [39.0, 38.0, 39.0, 39.0], unit="week", weight=[1, 1, 0, 1])
+        lambda: Customers.of(
+            [-1, 2, 1, 0, -3], [0, 40.0, 0, 3.0, 0], [39.0, 38.0, 39.0, 39.0, 39.0], unit="week", weight=[1, 1, 0, 1, 1]
+        )
     )
     assert said == [
-        "frequency: expected whole numbers of at least 0, found -1 for customer 1 (1 such rows); it counts repeat purchases",
-        "recency: expected no more than T, found 40 with T 38 for customer 2 (1 such rows); "
+        "frequency: expected whole numbers of at least 0, found -1 for customer 1 (2 rows: 1, 5); it counts repeat purchases",
+        "recency: expected no more than T, found 40 with T 38 for customer 2 (row 2); "
         "it runs from first to last purchase, not since the last",
-        "recency: expected above 0 where there are repeat purchases, found 0 with T 39 for customer 3 (1 such rows); "
+        "recency: expected above 0 where there are repeat purchases, found 0 with T 39 for customer 3 (row 3); "
         "merge purchases of one day",
-        "recency: expected 0 where there is no repeat purchase, found 3 with T 39 for customer 4 (1 such rows); "
+        "recency: expected 0 where there is no repeat purchase, found 3 with T 39 for customer 4 (row 4); "
         "frequency leaves out the first",
-        "weight: expected whole numbers of at least 1, found 0 for customer 3 (1 such rows)",
+        "weight: expected whole numbers of at least 1, found 0 for customer 3 (row 3)",
     ]
 
 
@@ -44,12 +46,20 @@ def test_all_problems_of_a_history_at_once():
      "unit: expected the window's unit 'week', found 'day'"),
     ({"T": [38.86, 38.86], "unit": "fortnight"}, "unit: expected one of day, week, month, year, found 'fortnight'"),
     ({"T": [np.nan, 38.86], "unit": "week"},
-     "T: expected a number in every row, found something else; leave customers with unknown dates out"),
+     "T: expected a number in every row, found a missing or infinite one (row 1); leave customers with unknown dates out"),
     ({"T": [38.86, 38.86, 1.0], "unit": "week"},
      "frequency, recency, T, monetary_value, weight: expected one of each for every customer, found shapes [(2,), (3,)]"),
 ], ids=["days for weeks", "weeks for days", "two units", "no unit", "nan", "lengths"])  # fmt: skip
 def test_units_and_shapes(arguments, said):
     assert refused(lambda: Customers.of([2, 0], [30.428571429, 0.0], **arguments)) == [said]
+
+
+def test_gaps_and_words_are_named_with_their_rows_in_every_column():
+    said = refused(lambda: Customers.of([2, None], [30.4, 0], ["39", "39"], unit="week", monetary_value=[5.0, 0]))
+    assert [one.split(";")[0] for one in said] == [
+        "frequency: expected a number in every row, found a missing or infinite one (row 2)",
+        "T: expected a number in every row, found values such as '39'",
+    ]
 
 
 def test_nobody_is_refused_and_one_is_not():

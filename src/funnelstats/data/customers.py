@@ -102,10 +102,10 @@ class Customers:
         >>> Customers.of([0, 2], [0, 30.43], [38.86, 38.86], unit="week", monetary_value=[0, 22.35])
         <Customers of customers: 2 customers, 1 of them with repeat purchases; T up to 38.86 weeks>
         """
-        frequency, recency = np.atleast_1d(np.asarray(frequency)), np.atleast_1d(np.asarray(recency))
-        T = np.broadcast_to(np.asarray(T), frequency.shape) if np.ndim(T) == 0 else np.asarray(T)
+        frequency, recency, T = np.atleast_1d(_numeric(frequency)), np.atleast_1d(_numeric(recency)), _numeric(T)
+        T = np.broadcast_to(T, frequency.shape) if np.ndim(T) == 0 else T
         value = np.full(frequency.shape, np.nan) if monetary_value is None else np.asarray(monetary_value, dtype=float)
-        if value.shape == frequency.shape:
+        if value.shape == frequency.shape and frequency.dtype.kind in "iuf":
             value = np.where(frequency > 0, value, np.nan)
         count = np.ones(frequency.shape, dtype=np.int64) if weight is None else np.asarray(weight)
         problems = list(_wrong_unit(frequency, recency, T, unit, window))
@@ -186,10 +186,19 @@ def _violations(c: Customers) -> Iterator[Problem]:
         return
     if c.unit not in DAYS_PER:
         yield Problem("unit", f"expected one of {', '.join(DAYS_PER)}, found {c.unit!r}")
+    unread = False
     for name in ("frequency", "recency", "T", "weight"):
-        if parts[name].dtype.kind not in "iuf" or not np.all(np.isfinite(parts[name])):
-            yield Problem(name, "expected a number in every row, found something else", "leave customers with unknown dates out")
-            return
+        numbers = parts[name].dtype.kind in "iuf"
+        if not numbers or not np.all(np.isfinite(parts[name])):
+            found = (
+                f"a missing or infinite one ({rows_of(np.flatnonzero(~np.isfinite(parts[name])))})"
+                if numbers
+                else f"values such as {str(parts[name][0])!r}"
+            )
+            yield Problem(name, f"expected a number in every row, found {found}", "leave customers with unknown dates out")
+            unread = True
+    if unread:
+        return
     x, t_x, T = c.frequency, c.recency, c.T
     rows = [
         ("frequency", (x < 0) | (x != np.floor(x)), "expected whole numbers of at least 0", "it counts repeat purchases"),
@@ -210,7 +219,24 @@ def _listed(c: Customers, name: str, bad: np.ndarray, expected: str, fix: str) -
     if len(places):
         first = int(places[0])
         shown = f"{getattr(c, name)[first]:g}" + (f" with T {c.T[first]:g}" if name == "recency" else "")
-        yield Problem(name, f"{expected}, found {shown} for customer {c.names[first]} ({len(places):,} such rows)", fix)
+        yield Problem(name, f"{expected}, found {shown} for customer {c.names[first]} ({rows_of(places)})", fix)
+
+
+def rows_of(places: np.ndarray) -> str:
+    """Name rows by their numbers, counted from 1; the first few of many."""
+    shown = ", ".join(f"{at + 1}" for at in places[:5])
+    return f"row {shown}" if len(places) == 1 else f"{len(places):,} rows: {shown}{', ...' if len(places) > 5 else ''}"
+
+
+def _numeric(part: Any) -> np.ndarray:
+    """Return an array; of numbers with gaps one of floats, where the gaps are missing."""
+    values = np.asarray(part)
+    if values.dtype.kind != "O":
+        return values
+    try:
+        return values.astype(float)
+    except (TypeError, ValueError):
+        return values
 
 
 def _wrong_unit(x: Any, t_x: Any, T: Any, unit: str, window: ObservationWindow | None) -> Iterator[Problem]:

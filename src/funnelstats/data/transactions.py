@@ -172,13 +172,14 @@ class Transactions:
         kept = t.filter((t["amount"] >= 0) | t["amount"].isnull())
         by_day = kept.group_by("customer", "day").aggregate(amount=kept["amount"].sum())
         edge = ibis.date(str(cut.date()))
-        early = by_day["day"] <= edge
-        first = by_day.group_by("customer").aggregate(
-            first=by_day["day"].min(), final=by_day["day"].max(where=early), days=early.sum(),
-            value=by_day["amount"].sum(where=early), first_value=by_day["amount"].argmin(by_day["day"]),
-            later_days=(~early).sum(),
-            later_value=by_day["amount"].sum(where=~early).fill_null(0.0),
-        )  # fmt: skip
+        what = {"first": by_day["day"].min(), "first_value": by_day["amount"].argmin(by_day["day"])}
+        if last == cut:  # without a second span nothing needs a condition, which would cost as much again
+            what |= {"final": by_day["day"].max(), "days": by_day.count(), "value": by_day["amount"].sum()}
+        else:
+            early = by_day["day"] <= edge
+            what |= {"final": by_day["day"].max(where=early), "days": early.sum(), "value": by_day["amount"].sum(where=early),
+                     "later_days": (~early).sum(), "later_value": by_day["amount"].sum(where=~early).fill_null(0.0)}  # fmt: skip
+        first = by_day.group_by("customer").aggregate(**what)
         first = first.filter(first["days"] > 0)
         first = first.mutate(recency=first["final"].delta(first["first"], unit="day"), age=edge.delta(first["first"], unit="day"),
                              customer=first["customer"].cast("string"))  # fmt: skip

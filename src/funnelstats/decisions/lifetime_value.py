@@ -7,6 +7,7 @@ Purchases and spending are independent given the parameters (Fader, Hardie & Lee
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -193,10 +194,11 @@ def lifetime_value(
     ('USD', True)
     """
     one, other = purchases.data, spend.data
+    each = period if period in DAYS_PER else "period"
     checks: list[tuple[str, bool, str]] = [
-        ("horizon", float(horizon).is_integer() and horizon >= 1, f"expected a whole number of {period}s, 1 or more, found {horizon!r}"),
-        ("discount_rate", bool(np.isfinite(discount_rate)) and discount_rate >= 0, f"expected 0 or more for each {period}, found {discount_rate!r}"),
-        ("margin", bool(np.isfinite(margin)) and margin > 0, f"expected a positive share, found {margin!r}"),
+        ("horizon", _number(horizon) and float(horizon).is_integer() and horizon >= 1, f"expected a whole number of {each}s, 1 or more, found {horizon!r}"),
+        ("discount_rate", _number(discount_rate) and discount_rate >= 0, f"expected 0 or more for each {each} (0.01 is 1%), found {discount_rate!r}"),
+        ("margin", _number(margin) and margin > 0, f"expected a positive share, found {margin!r}"),
         ("period", period in DAYS_PER, f"expected one of {', '.join(DAYS_PER)}, found {period!r}"),
         ("spend", _same(one, other), f"expected the customers of the purchases ({one.n:,}, in {one.unit}s), found others ({other.n:,}, in {other.unit}s)"),
         ("draws", (purchases.record.chains, purchases.record.draws) == (spend.record.chains, spend.record.draws),
@@ -213,6 +215,10 @@ def lifetime_value(
         discount_rate=float(discount_rate),
         period=period,
     )
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, Real) and bool(np.isfinite(float(value)))
 
 
 def _same(one: Customers, other: Customers) -> bool:

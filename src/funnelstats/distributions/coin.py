@@ -21,6 +21,8 @@ from funnelstats.distributions.histories import Histories
 
 #: Beyond this argument the series of the expectation is slower than SciPy's hypergeometric function.
 SERIES_TO = 0.97
+#: Values whose series are summed together, so few that they stay near the processor.
+PIECE = 4_000
 #: Beyond this many e-folds of (1-z)^(a-1) the series overflows, and the beta distribution is narrow enough for a sum over it.
 STEEP = 40.0
 #: Closer than this to a = 1 SciPy's function is interpolated, since the formula divides by a - 1.
@@ -183,15 +185,31 @@ def expected_while_alive(horizon: Any, *, r: Any, alpha: Any, a: Any, b: Any) ->
 
 def _by_series(t: np.ndarray, r: np.ndarray, alpha: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     e, c, z = a - 1, a + b - 1, t / (alpha + t)
+    tail = np.empty(t.shape)
+    for start in range(0, len(z), PIECE):
+        at = slice(start, start + PIECE)
+        tail[at] = _tail(e[at], c[at], c[at] - r[at], z[at])
     log_rest = -np.log1p(t / alpha)
-    term = (c - r) * z  # of n = 1: c (c-r)_n (1+e)_{n-1} / ((c)_n n!) z^n, where c cancels
-    tail = term.copy()
-    for n in range(1, 10_000):
-        term = term * ((c - r + n) * (e + n) / ((c + n) * (n + 1))) * z
-        tail += term
-        if np.all(np.abs(term) <= 1e-17 * (np.abs(tail) + z)):
-            break
     return np.asarray(-c * expm1_ratio(e, log_rest) - np.exp(e * log_rest) * tail)
+
+
+def _tail(e: np.ndarray, c: np.ndarray, d: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Terms from n = 1: c (d)_n (1+e)_{n-1} / ((c)_n n!) z^n, where c cancels."""
+    term = d * z
+    tail = term.copy()
+    top, other, below = d.copy(), e.copy(), c.copy()
+    for n in range(1, 10_000):
+        for part in (top, other, below):
+            part += 1
+        term *= top
+        term *= other
+        term *= z
+        term /= below
+        term /= n + 1
+        tail += term
+        if n % 4 == 0 and np.all(np.abs(term) <= 1e-17 * (np.abs(tail) + z)):
+            break
+    return tail
 
 
 def _by_function(t: np.ndarray, r: np.ndarray, alpha: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

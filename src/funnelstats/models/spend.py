@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from funnelstats.data.customers import Customers
+from funnelstats.data.customers import Customers, rows_of
 from funnelstats.distributions import gammagamma
 from funnelstats.errors import DataError, FitError, Problem
 from funnelstats.estimate import Estimate
@@ -73,8 +73,11 @@ class GammaGamma:
         if not isinstance(data, Customers):
             raise DataError("the data", [Problem("data", f"expected Customers, found {type(data).__name__}")])
         back = data.frequency > 0
-        if missing := int((np.isnan(data.monetary_value) & back).sum()):
-            found = f"expected a value for every customer with repeat purchases, found {missing:,} without"
+        missing = np.flatnonzero(np.isnan(data.monetary_value) & back)
+        if len(missing):
+            found = (
+                f"expected a value for every customer with repeat purchases, found {len(missing):,} without ({rows_of(missing)})"
+            )
             raise DataError(data.source, [Problem("monetary_value", found, "read the order book with its amounts")])
         used = back & (data.monetary_value > 0)  # a missing value is not above 0
         if int(data.weight[used].sum()) < 2:
