@@ -213,8 +213,8 @@ class Estimate:
             found = f"expected one number, found one for each {', '.join(map(str, self.draws.dims[2:]))}"
             raise DataError("a sentence", [Problem("value", found, "pick one with .sel()")])
         kind = "" if self.shown.kind == "equal-tailed" else f"{str(self.shown).split()[1]} "
-        unit = f"{' x' if self.unit[:1].isdigit() else ''} {units.spoken(self.unit)}" if self.unit else ""
         point, lower, upper = self._written(spec)
+        unit = f"{' x' if self.unit[:1].isdigit() else ''} {units.counted(self.unit, point)}" if self.unit else ""
         return f"{point}{unit} ({self.shown.percent} {kind}interval {lower} to {upper})"
 
     def _written(self, spec: str) -> list[str]:

@@ -56,6 +56,20 @@ def spoken(unit: str) -> str:
     return " per ".join(part.strip() for part in unit.split("/")).removeprefix("1 ")
 
 
+def counted(unit: str, number: str) -> str:
+    """A unit as people say it after a number: things and times in the plural, currencies and abbreviations as they are.
+
+    Examples
+    --------
+    >>> counted("deal", "6"), counted("deal", "1"), counted("day/enquiry", "2.5"), counted("enquiry", "0"), counted("CNY/lead", "7")
+    ('deals', 'deal', 'days per enquiry', 'enquiries', 'CNY per lead')
+    """
+    said, apart, rest = spoken(unit).partition(" per ")
+    if number != "1" and len(said) > 2 and said.isalpha() and said.islower() and said not in ("min", "per"):
+        said = said.removesuffix("y") + "ies" if said.endswith(("cy", "ly", "ny", "ry", "ty")) else said + "s"
+    return said + apart + rest
+
+
 #: Names of a stage that are also what a case in it is called.
 _CASES = ("lead", "deal", "opportunity", "enquiry", "application", "visit", "order", "customer")
 
