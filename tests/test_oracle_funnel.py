@@ -163,3 +163,14 @@ def test_two_looks_at_one_log_belong_together():
     log = read_crm("bundled:crm_second")
     won = log.entities.filter(log.entities.fate == "won").count().execute()
     assert won == log.stages().total().frame["entered"].iloc[-1] > 0
+
+
+def test_a_count_is_kept_for_its_own_log_and_segment_and_what_is_given_out_may_be_changed():
+    log = read_crm(to_frame(random_histories(9)), mapping=MAPPING, as_of=AS_OF, on_problem="set_aside")
+    first = log.stages().frame.copy()
+    given = log.stages().frame
+    given["entered"] = -1
+    pd.testing.assert_frame_equal(log.stages().frame, first)
+    assert len(log.stages("entry_month").frame) > len(first)
+    assert log.stages(window=5).frame["entered"].sum() < first["entered"].sum()
+    assert log.split("2026-01-20")[0].stages().frame["entered"].sum() < first["entered"].sum()

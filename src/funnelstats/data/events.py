@@ -59,6 +59,10 @@ class EventLog:
     source: str = "events"
     removed: dict[str, int] = field(default_factory=dict)
     reading: Reading | None = None
+    #: Histograms already counted, of a few hundred rows each: a report asks for the same one a score of times.
+    _counted: dict[tuple[tuple[str, ...], Definition], tuple[pd.DataFrame, str]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -193,21 +197,25 @@ class EventLog:
     def _histogram(
         self, by: str | Sequence[str], definition: Definition
     ) -> tuple[pd.DataFrame, tuple[str, ...], tuple[str, ...], str]:
-        by = (by,) if isinstance(by, str) else tuple(by)
-        definition.check(self.stage_names, self.lost)
-        if definition.order != "furthest":
-            self._check_dated(definition.order)
-        required = self._required(definition.optional)
-        people = self._segmented(self._reach(definition, self._carried(by)), by)
-        note = ""
-        if definition.window:
-            old = people.at_0 + ibis.interval(seconds=round(self.window.days(definition.window) * 86400)) <= ibis.timestamp(
-                str(self.window.end)
-            )
-            total, kept = people.count().execute(), people.filter(old).count().execute()
-            people = people.filter(old)
-            note = f"{total - kept:,} of {total:,} entrants are younger than the window and left out, converted or not"
-        return tally(people, stages=required, by=by, definition=definition, window=self.window), by, required, note
+        by, required = (by,) if isinstance(by, str) else tuple(by), self._required(definition.optional)
+        if (by, definition) not in self._counted:
+            definition.check(self.stage_names, self.lost)
+            if definition.order != "furthest":
+                self._check_dated(definition.order)
+            people, note = self._old_enough(self._segmented(self._reach(definition, self._carried(by)), by), definition)
+            self._counted[by, definition] = tally(people, stages=required, by=by, definition=definition, window=self.window), note
+        histogram, note = self._counted[by, definition]
+        return histogram, by, required, note
+
+    def _old_enough(self, people: ir.Table, definition: Definition) -> tuple[ir.Table, str]:
+        """Those whose whole window has been watched, and a note of how many are left out."""
+        if not definition.window:
+            return people, ""
+        whole = ibis.interval(seconds=round(self.window.days(definition.window) * 86400))
+        old = people.at_0 + whole <= ibis.timestamp(str(self.window.end))
+        total, kept = people.count().execute(), people.filter(old).count().execute()
+        note = f"{total - kept:,} of {total:,} entrants are younger than the window and left out, converted or not"
+        return people.filter(old), note
 
     def _check_dated(self, order: str) -> None:
         """Refuse a rule of order where a stage is only ever known without its date."""
