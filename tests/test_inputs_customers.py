@@ -153,3 +153,12 @@ def test_customers_numbered_or_named_are_the_same_customers():
     np.testing.assert_array_equal(one.frequency, two.frequency)
     np.testing.assert_array_equal(one.recency, [0, 31])
     assert str(one.window.start.date()) == "2026-01-05"
+
+
+def test_the_first_purchase_is_no_repeat_purchase_even_where_its_amount_is_unknown():
+    """Days in no order, and an unknown amount on the first of them."""
+    book = pd.DataFrame({"customer": ["a"] * 3 + ["b"] * 3, "amount": [5.0, 7.0, 9.0, None, 4.0, 8.0],
+                         "at": pd.to_datetime(["2026-01-03", "2026-01-01", "2026-01-02", "2026-01-01", "2026-01-02", "2026-01-05"])})  # fmt: skip
+    found = Transactions.of(book).customers(unit="day", as_of="2026-01-31").monetary_value
+    assert found[0] == (5 + 9) / 2
+    assert np.isnan(found[1])  # what the first purchase took of the total is not known

@@ -5,6 +5,7 @@ they are no purchases, and what they took back is counted and said.  A purchase 
 """
 
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
@@ -172,7 +173,7 @@ class Transactions:
         kept = t.filter((t["amount"] >= 0) | t["amount"].isnull())
         by_day = kept.group_by("customer", "day").aggregate(amount=kept["amount"].sum())
         edge = ibis.date(str(cut.date()))
-        what = {"first": by_day["day"].min(), "first_value": by_day["amount"].argmin(by_day["day"])}
+        what = {"first": by_day["day"].min(), "first_value": _earliest(by_day)}
         if last == cut:  # without a second span nothing needs a condition, which would cost as much again
             what |= {"final": by_day["day"].max(), "days": by_day.count(), "value": by_day["amount"].sum()}
         else:
@@ -199,6 +200,18 @@ class Transactions:
 def _summed_alike(money: pd.Series) -> np.ndarray:
     """Sums without the digits that depend on the order in which an engine's threads came; money is written in fewer decimals."""
     return np.round(money.to_numpy(dtype=float), 8)
+
+
+@ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
+def arg_min_null(value: float, by: date) -> float:  # type: ignore[empty-body]
+    """DuckDB's: the value where ``by`` is least, missing where it is missing there."""
+
+
+def _earliest(by_day: ir.Table) -> ir.Value:
+    """Amount of the first day; DuckDB's own aggregate sorts nothing, which Ibis's ``argmin`` makes it do in every group."""
+    if by_day.get_backend().name == "duckdb":
+        return arg_min_null(by_day["amount"], by_day["day"])
+    return by_day["amount"].argmin(by_day["day"])
 
 
 def _typed(
