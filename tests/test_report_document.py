@@ -15,8 +15,10 @@ from openpyxl import load_workbook
 from typer.testing import CliRunner
 
 from funnelstats.cli import app
+from funnelstats.data.counts import CountsLog
 from funnelstats.data.crm import read_crm
 from funnelstats.data.simulate import simulate_crm
+from funnelstats.data.stages import StageCounts
 from funnelstats.data.transactions import Transactions
 from funnelstats.decisions.league import league_table
 from funnelstats.errors import DataError
@@ -32,6 +34,7 @@ from funnelstats.report.page import to_html
 from funnelstats.report.plain_text import to_json, to_markdown
 from funnelstats.report.privacy import pseudonymise
 from funnelstats.report.section import Column, Grid
+from funnelstats.report.sections_funnel import funnel
 from funnelstats.report.shelf import Shelf
 from funnelstats.report.writing import FORMATS, write_report
 
@@ -279,9 +282,23 @@ def test_one_small_part_of_a_sum_takes_a_second_with_it():
     )
     columns = {"stage": Column(head="Stage"), **{name: Column(head=name, kind="count") for name in ("entered", "advanced", "lost", "open")},
                "rate": Column(head="Rate", kind="percent", of=("advanced",))}  # fmt: skip
-    grid = Grid.of("Stages", frame, columns, smallest=10, adds_up=("entered", "advanced", "lost", "open"))
-    assert grid.rows()[0] == ["Lead", "100", "not shown", "55", "under 10", "not shown"]
+    grid = Grid.of("Stages", frame, columns, smallest=10, total=False)
+    # 40 advanced is also who entered Won: hiding that one would leave 5 = 100 - 40 - 55
+    assert grid.rows()[0] == ["Lead", "100", "40", "not shown", "under 10", "40.0%"]
     assert Grid.of("Stages", frame, columns, smallest=1).rows()[0] == ["Lead", "100", "40", "55", "5", "40.0%"]
+
+
+def test_step_whose_cells_are_hidden_is_not_spoken_of():
+    frame = pd.DataFrame({"stage": ["Lead", "Talk", "Offer", "Won"], "entered": [300, 180, 90, 4], "lost": [100, 70, 60, 0],
+                          "open": [20, 20, 26, 0]})  # fmt: skip
+    counts = StageCounts.of(frame)
+    section = funnel(Material(log=CountsLog(counts=counts)))
+    hidden = {row for row, name in section.grids[0].hidden if name == "step_rate"}
+    assert 2 in hidden
+    told = [stage for stage in counts.stages if any(one.text.startswith(f"From {stage}, ") for one in section.sentences)]
+    assert told == [stage for row, stage in enumerate(counts.stages[:-1]) if row not in hidden]
+    assert len([card for card in section.cards if card.name == "step_rate"]) == len(told) > 0
+    assert any("under 10 is left out" in one.text for one in section.sentences)
 
 
 def test_counts_only_says_what_it_cannot(log, tmp_path):

@@ -4,7 +4,7 @@ A table keeps its numbers beside the words in which it is read, so that a page a
 smallest number of people are not shown, nor what they could be computed from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -14,6 +14,7 @@ import pandas as pd
 from funnelstats.report.cards import Card
 from funnelstats.report.figures import Chart
 from funnelstats.report.plain import cell
+from funnelstats.report.suppress import small_cells
 
 Kind = Literal["text", "count", "percent", "number"]
 #: Keeps the bounds of an interval on one line.
@@ -71,7 +72,7 @@ class Grid:
 
     @classmethod
     def of(
-        cls, title: str, frame: pd.DataFrame, columns: Mapping[str, Column], *, smallest: int = 1, adds_up: Sequence[str] = (),
+        cls, title: str, frame: pd.DataFrame, columns: Mapping[str, Column], *, smallest: int = 1, total: bool = True,
         note: str = "",
     ) -> Self:  # fmt: skip
         """Build a table and hide its small counts.
@@ -82,8 +83,8 @@ class Grid:
             As for the class.
         smallest : int
             The least count that is shown; 0 always is.
-        adds_up : sequence of str
-            Counts of which the first is the sum of the others in every row: where one of them is hidden, so is a second.
+        total : bool
+            Whether the sums over rows are known from another table, as members add up to the team.
 
         Examples
         --------
@@ -95,8 +96,7 @@ class Grid:
         frame = frame.reset_index(drop=True)[
             [*dict.fromkeys(part for name, one in columns.items() for part in (name, *(one.bounds or ())))]
         ]
-        small = _small(frame, columns, smallest)
-        hidden = _hidden(frame, columns, small, tuple(adds_up))
+        small, hidden = _hidden(frame, columns, smallest, total)
         shown = frame.astype({name: "object" for _, name in hidden})
         for row, name in hidden:
             shown.loc[row, [name, *(columns[name].bounds or ())]] = None
@@ -187,34 +187,24 @@ class Section:
         return (*(picture.twin for picture in self.pictures), *self.grids)
 
 
-def _small(frame: pd.DataFrame, columns: Mapping[str, Column], smallest: int) -> frozenset[tuple[int, str]]:
-    counts = [name for name, column in columns.items() if column.kind == "count"]
-    return frozenset((row, name) for name in counts for row, value in enumerate(frame[name])
-                     if not pd.isna(value) and 0 < value < smallest)  # fmt: skip
-
-
 def _hidden(
-    frame: pd.DataFrame, columns: Mapping[str, Column], small: frozenset[tuple[int, str]], adds_up: tuple[str, ...]
-) -> frozenset[tuple[int, str]]:  # fmt: skip
-    """Small counts, a second one where a sum would give the first away, and what is computed from either."""
-    hidden, before = set(small), -1
-    while len(hidden) > before:
-        before = len(hidden)
-        for name in () if adds_up else columns:  # members add up to the team, whose count stands elsewhere
-            rows = [row for row, column in hidden if column == name]
-            if len(rows) == 1 and columns[name].kind == "count":
-                hidden |= {(row, name) for row in _least({row: frame[name][row] for row in range(len(frame)) if row != rows[0]})}
-        for row in range(len(frame)):
-            inside = [name for name in adds_up if (row, name) in hidden]
-            if len(inside) == 1:
-                hidden |= {(row, name) for name in _least({name: frame[name][row] for name in adds_up[1:] if name not in inside})}
-    return frozenset(hidden | {(row, name) for name, column in columns.items() for row in range(len(frame))
-                               if any((row, one) in hidden for one in column.of)})  # fmt: skip
-
-
-def _least(values: Mapping[Any, Any]) -> list[Any]:
-    some = {key: value for key, value in values.items() if not pd.isna(value) and value > 0}
-    return [min(some, key=lambda key: some[key])] if some else []
+    frame: pd.DataFrame, columns: Mapping[str, Column], smallest: int, total: bool
+) -> tuple[frozenset[tuple[int, str]], frozenset[tuple[int, str]]]:
+    """Small counts; and these with the counts that give one away and what is computed from any of them."""
+    counts = [name for name, column in columns.items() if column.kind == "count"]
+    if not counts or frame.empty:
+        return frozenset(), frozenset()
+    small, hidden = (
+        {(row, counts[place]) for row, place in np.argwhere(mask).tolist()}
+        for mask in small_cells(frame, counts, k=smallest, total=total)
+    )
+    rates = {
+        (row, name)
+        for name, column in columns.items()
+        for row in range(len(frame))
+        if any((row, one) in hidden for one in column.of)
+    }
+    return frozenset(small), frozenset(hidden | rates)
 
 
 def _written(value: Any, column: Column) -> str:

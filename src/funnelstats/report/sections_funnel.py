@@ -37,14 +37,19 @@ def funnel(m: Material) -> Section:
         ),
         Sentence(text=_open(still, entered, int(counts.frame["entered"].iloc[-1]), m.smallest)),
     ]
-    steps = [m.ask("step_rate", stage=stage) for stage in counts.stages[:-1]]
-    for stage, one in zip(counts.stages, steps, strict=False):
+    grid = funnel_grid(m)
+    told = [stage for row, stage in enumerate(counts.stages[:-1]) if (row, "step_rate") not in grid.hidden]
+    steps = [m.ask("step_rate", stage=stage) for stage in told]
+    for stage, one in zip(told, steps, strict=True):
         sentences.append(said(one.card, worded(one.estimate, partial(_advanced, counts, stage))))
     if counts.note:
         sentences.append(Sentence(text=f"{counts.note[:1].upper()}{counts.note[1:]}."))
-    grid = funnel_grid(m)
     if grid.hidden:
-        sentences.append(Sentence(text=f"The figure is left out, because it would show a count under {m.smallest}."))
+        sentences.append(
+            Sentence(
+                text=f"What would show a count under {m.smallest} is left out: cells of the table, the share of their step, the figure."
+            )
+        )
     pictures = () if grid.hidden else (Picture(title="The funnel", chart=plot_funnel(counts), twin=grid),)
     return Section(key="funnel", title="The funnel", sentences=tuple(sentences), references=("wilson1927", "brown2001"),
                    cards=tuple(one.card for one in (won, decided, *steps)), pictures=pictures, grids=() if pictures else (grid,))  # fmt: skip
@@ -63,7 +68,7 @@ def funnel_grid(m: Material) -> Grid:
         "decided_rate": Column(head="Advanced, of those decided", kind="percent", bounds=("decided_lower", "decided_upper"), of=("advanced", "lost")),
     }  # fmt: skip
     note = f"In brackets the {table['interval'].iloc[0]}. Definition: {m.counts.definition}."
-    return m.grid("Stages", table, columns, adds_up=("entered", "advanced", "lost", "open"), note=note)
+    return m.grid("Stages", table, columns, note=note)
 
 
 def _open(still: int, entered: int, won: int, smallest: int) -> str:

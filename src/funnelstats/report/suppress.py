@@ -117,13 +117,17 @@ def _merged(counts: StageCounts, k: int) -> Suppressed[StageCounts]:
 
 
 # -- cells ---------------------------------------------------------------------------------------------------------
+def small_cells(table: pd.DataFrame, columns: Sequence[str], *, k: int, total: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Which cells of ``columns`` are small, and which must not be shown: two masks of shape (rows, columns); a missing cell is neither."""
+    values = np.column_stack([pd.to_numeric(table[name]).to_numpy(dtype=float, na_value=np.nan) for name in columns])
+    small = (values > 0) & (values < k)
+    return small, _closed(small, values, _equations(table, list(columns), total)) if small.any() else small
+
+
 def _emptied(
     table: pd.DataFrame, columns: list[str], k: int, depends: Mapping[str, Sequence[str]], total: bool
 ) -> Suppressed[pd.DataFrame]:  # fmt: skip
-    values = table[columns].to_numpy(dtype=float)
-    small = (values > 0) & (values < k)
-    equations = _equations(table, columns, total)
-    hidden = _closed(small, values, equations)
+    small, hidden = small_cells(table, columns, k=k, total=total)
     shown = table.copy()
     for place, name in enumerate(columns):
         shown[name] = table[name].astype("Int64").mask(pd.Series(hidden[:, place], index=table.index))
@@ -154,32 +158,35 @@ def _equations(table: pd.DataFrame, columns: list[str], total: bool) -> np.ndarr
         for line in np.flatnonzero(table["entered"] == table[list(_PARTS)].sum(axis=1)).tolist():
             add([(line, "entered", 1.0), *((line, name, -1.0) for name in _PARTS)])
     if staged and {"entered", "advanced"} <= set(columns):
-        groups = table.groupby(by, sort=False).indices.values() if by else [np.arange(len(table))]
+        groups = list(table.groupby(by, sort=False).indices.values()) if by else [np.arange(len(table))]
         for lines in groups:
             for here, after in pairwise(lines):
                 add([(int(here), "advanced", 1.0), (int(after), "entered", -1.0)])
     if total:
-        stages = table.groupby("stage", sort=False).indices.values() if staged else [np.arange(len(table))]
-        for lines in (one for one in stages if len(one) > 1):
-            for name in columns:
+        several = not staged or bool(table["stage"].duplicated().any())
+        groups = list(table.groupby("stage", sort=False).indices.values()) if staged and several else [np.arange(len(table))]
+        for lines in (one for one in groups if len(one) > 1):
+            for name in (
+                columns if several else [part for part in ("lost", "open") if part in columns]
+            ):  # of one funnel: lost, open in all
                 add([(int(line), name, 1.0) for line in lines])
     return np.array(known).reshape(-1, shape[0] * shape[1])
 
 
 def _closed(small: np.ndarray, values: np.ndarray, equations: np.ndarray) -> np.ndarray:
-    """Hide more cells until no small one follows from the shown ones; always the least number that helps."""
-    hidden = small.ravel().copy()
+    """Hide more cells until no small one follows from the shown ones: the least number that protects one, or else the least beside it."""
+    hidden, own = small.ravel().copy(), small.ravel()
     flat = values.ravel()
-    while len(given_away := _determined(hidden, small.ravel(), equations)):
+    while len(given_away := _determined(hidden, own, equations)):
         cell = given_away[0]
-        near = np.abs(equations[equations[:, cell] != 0]).sum(axis=0) > 0
-        free = np.flatnonzero(near & ~hidden & (flat > 0))
-        if not len(free):  # nothing beside it is left to hide: what is near what is hidden
-            near = np.abs(equations[(equations[:, hidden] != 0).any(axis=1)]).sum(axis=0) > 0
-            free = np.flatnonzero(near & ~hidden & (flat > 0))
-        if not len(free):
+        beside = (equations[equations[:, cell] != 0] != 0).any(axis=0)
+        linked = (equations[(equations[:, hidden] != 0).any(axis=1)] != 0).any(axis=0)  # where nothing beside it is left to hide
+        free = next((found for near in (beside, linked) if len(found := np.flatnonzero(near & ~hidden & (flat > 0)))), None)
+        if free is None:
             break
-        hidden[free[np.argmin(flat[free])]] = True
+        free = free[np.argsort(flat[free], kind="stable")]
+        helps = (one for one in free if cell not in _determined(hidden | (np.arange(len(flat)) == one), own, equations))
+        hidden[next(helps, free[0])] = True
     return hidden.reshape(small.shape)
 
 
