@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import betaln
 
 from funnelstats.data.stages import StageCounts
 from funnelstats.decisions.bottleneck import best_decile, bottleneck
 from funnelstats.decisions.league import league_table
 from funnelstats.errors import DataError, LeaveOneOutWarning
 from funnelstats.inference.compare import compare_fits, loo
+from funnelstats.inference.priors import Prior
 from funnelstats.models.exchangeable import BetaBinomial
 from funnelstats.models.hierarchical import HierarchicalConversion
 from funnelstats.models.pooling import CompletePooling, NoPooling
@@ -229,6 +231,49 @@ def test_the_density_has_the_slope_it_says(crossed):
     step = 1e-5
     numeric = [(function(point + e)[0] - function(point - e)[0]) / (2 * step) for e in step * np.eye(len(point))]
     np.testing.assert_allclose(function(point)[1], numeric, rtol=1e-5, atol=1e-5)
+
+
+# -- exchangeable groups -----------------------------------------------------------------------------------------------------------------
+
+
+def test_equal_groups_are_pooled_nearly_whole():
+    """Eight worlds of thirty equal agents with some 220 deals each. A prior without density at equal groups stops at two thirds."""
+    shares, other = [], []
+    for seed in range(8):
+        rng = np.random.default_rng([44, seed])
+        deals = rng.integers(100, 350, 30)
+        trials = Trials.of(rng.binomial(deals, 0.63), deals)
+        fit = BetaBinomial().fit(trials, seed=seed, draws=500, chains=2)
+        shares.append(float(fit.shrinkage().point.mean()))
+        narrow = BetaBinomial(concentration=Prior.of("pareto", 1, 1.5)).fit(trials, seed=seed, draws=500, chains=2)
+        other.append(float(narrow.shrinkage().point.mean()))
+        assert fit.rates().point.values.std() < 0.4 * trials.raw.std()
+        assert fit.spread().point < 0.03
+    assert np.mean(shares) > 0.8 > 0.75 > np.mean(other)
+
+
+def test_the_grid_is_the_integral_over_the_spread_itself():
+    """Twelve equal groups, where the concentration has no bound: Gauss-Legendre over (mean, kappa^(-1/2)), apart from this package."""
+    wins, losses = (np.array(v)[:, None, None] for v in ((12, 9, 14, 11, 13, 8, 10, 12, 9, 15, 11, 10), [29] * 12))
+    exact = BetaBinomial().fit(Trials.of(wins.ravel(), (wins + losses).ravel()), seed=1).exact(labels=["1"])
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    mean, s = (nodes[:, None] + 1) / 4, (nodes + 1) / 2  # all the mass lies below a mean of one half
+    a, b = mean / s**2, (1 - mean) / s**2
+    density = (betaln(a + wins, b + losses) - betaln(a, b)).sum(axis=0)
+    mass = weights[:, None] * weights * np.exp(density - density.max())
+    mass /= mass.sum()
+    assert exact.loc["mean", "mean"] == pytest.approx((mass * mean).sum(), rel=1e-5)
+    cumulative = np.cumsum(mass.sum(axis=0)) - mass.sum(axis=0) / 2
+    for prob in (0.05, 0.5, 0.95):  # a small concentration is a large spread
+        at = np.interp(1 / np.sqrt(float(exact.loc["concentration", prob])), s, cumulative)
+        assert at == pytest.approx(1 - prob, abs=4e-4)
+    rate = (mass * (a + wins[0]) / (a + b + wins[0] + losses[0])).sum()
+    assert exact.loc["rate[1]", "mean"] == pytest.approx(rate, rel=1e-5)
+
+
+def test_default_prior_is_uniform_in_the_spread():
+    kappa = np.array([1.0, 3.0, 1e3, 1e9])
+    np.testing.assert_allclose(BetaBinomial().concentration.log_density(kappa) + 1.5 * np.log(kappa), np.log(0.5), atol=1e-12)
 
 
 # -- comparison --------------------------------------------------------------------------------------------------------------------------

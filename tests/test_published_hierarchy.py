@@ -10,6 +10,7 @@ from funnelstats.data.datasets import load_dataset
 from funnelstats.data.stages import StageCounts
 from funnelstats.distributions.betabinomial import Tally, log_likelihood
 from funnelstats.inference.diagnose import convergence
+from funnelstats.inference.priors import Prior
 from funnelstats.models.exchangeable import BetaBinomial
 from funnelstats.models.hierarchical import HierarchicalConversion
 from funnelstats.models.trials import Trials
@@ -38,7 +39,7 @@ def rats():
 
 @pytest.fixture(scope="module")
 def baseball():
-    return BetaBinomial().fit(BASEBALL, seed=1)
+    return BetaBinomial(concentration=Prior.of("pareto", 1, 1.5)).fit(BASEBALL, seed=1)
 
 
 def test_rats_data():

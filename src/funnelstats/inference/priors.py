@@ -155,7 +155,7 @@ class Prior:
             The prior is improper.
         """
         if not self.proper:
-            fix = "give a proper prior, such as Prior.of('pareto', 1, 1.5)"
+            fix = "give a proper prior, such as Prior.of('pareto', 1, 0.5)"
             raise DataError(f"draws from {self}", [Problem("prior", "it is improper: it has no draws", fix)])
         return self._frozen.rvs(size=size, random_state=rng)
 

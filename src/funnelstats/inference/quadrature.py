@@ -81,7 +81,7 @@ class Grid:
                     return grid
                 wider = trimmed
             box = wider
-        fix = "use a proper prior, such as Prior.of('pareto', 1, 1.5) for a concentration"
+        fix = "use a proper prior, such as Prior.of('pareto', 1, 0.5) for a concentration"
         found = f"over {EDGE_MASS:g} of the mass is still at the edge of x {box[0]}, y {box[1]}"
         raise FitError("the posterior by quadrature", [Problem("prior", f"expected a posterior that ends, but {found}", fix)])
 

@@ -7,7 +7,7 @@ Analysis, 3rd ed., section 5.3).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,12 +17,13 @@ from scipy.special import expit, logit
 
 from funnelstats.distributions.betabinomial import Tally, log_likelihood, log_pmf
 from funnelstats.errors import DataError, FitError, Problem
-from funnelstats.estimate import Estimate, NotIdentified
+from funnelstats.estimate import SAMPLE_DIMS, ClosedForm, Estimate, NotIdentified
 from funnelstats.inference.diagnose import Check, Diagnosis, diagnose_chains
 from funnelstats.inference.mcmc import Sampler, density_model, sample
 from funnelstats.inference.priors import Prior
 from funnelstats.inference.quadrature import EDGE_MASS, Grid
 from funnelstats.inference.tree import tree_of
+from funnelstats.interval import DEFAULT, Interval
 from funnelstats.models.groups import GroupsFit
 from funnelstats.models.likely import Independent, laplace
 from funnelstats.models.record import Record, check_request
@@ -46,9 +47,10 @@ class BetaBinomial:
     mean : Prior
         Of the mean rate. Uniform by default.
     concentration : Prior
-        Of the concentration. Pareto from 1 with index 1.5 by default (Carpenter 2016, hierarchical partial pooling for
-        repeated binary trials). ``Prior.of("power", -1.5)`` together with a uniform mean is the prior
-        ``(alpha + beta)^(-5/2)`` of Bayesian Data Analysis, see :meth:`bda3`.
+        Of the concentration. Pareto from 1 with index 1/2 by default, which is uniform in ``kappa^(-1/2)``: the spread between groups,
+        as a share of the largest possible, may be anything from none to all (Gelman 2006, Bayesian Analysis 1:515-534), and equal groups are
+        pooled nearly whole. It is the prior ``(alpha + beta)^(-5/2)`` of Bayesian Data Analysis (:meth:`bda3`) made proper. An index of 1.5
+        (Carpenter 2016, hierarchical partial pooling for repeated binary trials) has no density at equal groups and finds a spread in noise.
 
     Examples
     --------
@@ -58,7 +60,7 @@ class BetaBinomial:
     """
 
     mean: Prior = field(default_factory=lambda: Prior.of("beta", 1, 1))
-    concentration: Prior = field(default_factory=lambda: Prior.of("pareto", 1, 1.5))
+    concentration: Prior = field(default_factory=lambda: Prior.of("pareto", 1, 0.5))
 
     @classmethod
     def bda3(cls) -> "BetaBinomial":
@@ -91,7 +93,7 @@ class BetaBinomial:
         trials = as_trials(data)
         if method not in ("mle", "prior") and not self.concentration.proper and not _has_mixed(trials):
             found = "an improper prior and no group with both wins and losses: the posterior is improper"
-            raise FitError("BetaBinomial", [Problem("concentration", found, "use Prior.of('pareto', 1, 1.5)")])
+            raise FitError("BetaBinomial", [Problem("concentration", found, "use Prior.of('pareto', 1, 0.5)")])
         settings: dict[str, Any] = {}
         rng = np.random.default_rng([seed, 1])
         if method == "mcmc":
@@ -173,18 +175,31 @@ class BetaBinomialFit(GroupsFit[BetaBinomial]):
         return self.estimate("mean", description="mean conversion rate of the population of groups")
 
     def concentration(self) -> Estimate | NotIdentified:
-        """How many trials the population is worth to a group; large when groups hardly differ."""
-        what = "concentration of the population of groups"
+        """How many trials the population is worth to a group: the median, as it has no mean where groups may be equal."""
+        what = "concentration of the population of groups, median"
         if self._held:
-            return NotIdentified(
-                what, reason="the likelihood is highest at the end of its scale: no spread, or nothing but spread"
-            )
-        return self.estimate("concentration", description=what, unit="trial")
+            reason = "the likelihood is highest at the end of its scale: no spread, or nothing but spread"
+            return NotIdentified(what, reason=reason)
+        found = self.estimate("concentration", description=what, unit="trial")
+        middle = ClosedForm(
+            found.draws.median(SAMPLE_DIMS), *(xr.DataArray(v) for v in (found.lower, found.upper)), found.interval
+        )
+        return replace(found, closed_form=middle)
+
+    def spread(self) -> Estimate:
+        """Standard deviation of the rate between groups of the population; nearly nil when groups hardly differ."""
+        mean, concentration = self._draws("mean"), self._draws("concentration")
+        draws = xr.DataArray(np.sqrt(mean * (1 - mean) / (1 + concentration)), dims=SAMPLE_DIMS)
+        return Estimate(draws=draws, description="standard deviation of conversion rates between groups")
 
     def parameters(self) -> xr.Dataset:
-        """Mean, concentration (left out where the data put no bound on it) and the rate of each group."""
+        """Mean, concentration and spread (both left out where the data put no bound on them) and the rate of each group."""
         dataset = GroupsFit.parameters(self)
-        return dataset.drop_vars("concentration") if self._held else dataset
+        return dataset.drop_vars("concentration") if self._held else dataset.assign(spread=self.spread().draws)
+
+    def summary(self, *, interval: Interval = DEFAULT) -> pd.DataFrame:
+        """One row per parameter, see :meth:`Fit.summary`; without the concentration, which has no mean: its twin ``spread`` has."""
+        return GroupsFit.summary(self, interval=interval).drop(index="concentration", errors="ignore")
 
     @property
     def _held(self) -> bool:
