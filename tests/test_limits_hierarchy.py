@@ -249,6 +249,9 @@ def test_equal_groups_are_pooled_nearly_whole():
         other.append(float(narrow.shrinkage().point.mean()))
         assert fit.rates().point.values.std() < 0.4 * trials.raw.std()
         assert fit.spread().point < 0.03
+        kappa = fit.to_datatree()["posterior"].to_dataset()["concentration"]
+        assert fit.concentration().point == float(kappa.median())
+        assert {"mean", "spread"} <= set(fit.summary().index) and "concentration" not in fit.summary().index
     assert np.mean(shares) > 0.8 > 0.75 > np.mean(other)
 
 

@@ -181,15 +181,13 @@ class BetaBinomialFit(GroupsFit[BetaBinomial]):
             reason = "the likelihood is highest at the end of its scale: no spread, or nothing but spread"
             return NotIdentified(what, reason=reason)
         found = self.estimate("concentration", description=what, unit="trial")
-        middle = ClosedForm(
-            found.draws.median(SAMPLE_DIMS), *(xr.DataArray(v) for v in (found.lower, found.upper)), found.interval
-        )
-        return replace(found, closed_form=middle)
+        middle, lower, upper = (xr.DataArray(v) for v in (found.draws.median(SAMPLE_DIMS), found.lower, found.upper))
+        return replace(found, closed_form=ClosedForm(middle, lower, upper, found.interval))
 
     def spread(self) -> Estimate:
         """Standard deviation of the rate between groups of the population; nearly nil when groups hardly differ."""
-        mean, concentration = self._draws("mean"), self._draws("concentration")
-        draws = xr.DataArray(np.sqrt(mean * (1 - mean) / (1 + concentration)), dims=SAMPLE_DIMS)
+        mean = self._draws("mean")
+        draws = xr.DataArray(np.sqrt(mean * (1 - mean) / (1 + self._draws("concentration"))), dims=SAMPLE_DIMS)
         return Estimate(draws=draws, description="standard deviation of conversion rates between groups")
 
     def parameters(self) -> xr.Dataset:
@@ -203,7 +201,7 @@ class BetaBinomialFit(GroupsFit[BetaBinomial]):
 
     @property
     def _held(self) -> bool:
-        return any(name == "held at a bound" for name, _ in self.record.settings)
+        return "held at a bound" in dict(self.record.settings)
 
     def new_group(self) -> Estimate:
         """Rate of one group never seen: the population's spread is in it, so it is wider than :meth:`population_rate`."""
