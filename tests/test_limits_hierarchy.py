@@ -251,7 +251,8 @@ def test_equal_groups_are_pooled_nearly_whole():
         assert fit.spread().point < 0.03
         kappa = fit.to_datatree()["posterior"].to_dataset()["concentration"]
         assert fit.concentration().point == float(kappa.median())
-        assert {"mean", "spread"} <= set(fit.summary().index) and "concentration" not in fit.summary().index
+        assert {"mean", "spread"} <= set(fit.summary().index)
+        assert "concentration" not in fit.summary().index
     assert np.mean(shares) > 0.8 > 0.75 > np.mean(other)
 
 
