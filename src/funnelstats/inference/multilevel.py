@@ -21,10 +21,10 @@ from funnelstats.inference.tree import tree_of
 
 #: With fewer levels the correlations between stages are not estimated but nil: four stages have six of them.
 CORRELATED_FROM = 10
-#: A grouping is centred at a stage only where its levels differ beyond chance, at this level of Cochran's test, and there are so many.
-BEYOND_CHANCE, CENTRED_FROM = 0.02, 4
-#: And never more than half: the spread may still be near zero, where a centred effect makes the funnel that samplers stick in.
-MOST_CENTRED = 0.5
+#: A grouping is centred at a stage only where its levels differ beyond chance, at this level of Cochran's test, of few levels and of many. Where
+#: they may be equal after all, centred effects make the funnel that samplers stick in, the narrower the more levels there are, so they are centred by
+#: half at most until no doubt is left. Effects that are known well make a ridge with their spread when they are not centred.
+BEYOND_CHANCE, MANY_FROM, BEYOND_DOUBT, HALF = (0.02, 1e-4), 10, 1e-6, 0.5
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -159,16 +159,17 @@ def _centring(cells: Cells, group: str, stage: int) -> float:
     size = len(cells.labels[group])
     wins, trials = (np.bincount(cells.level[group][here], part[here], minlength=size) for part in (cells.wins, cells.trials))
     wins, trials = wins[trials > 0], trials[trials > 0]
-    if len(trials) < CENTRED_FROM:
+    if len(trials) < 2:
         return 0.0
     logit = np.log((wins + 0.5) / (trials - wins + 0.5))
     variance = 1 / (wins + 0.5) + 1 / (trials - wins + 0.5)
     weight = 1 / variance
     apart = np.sum(weight * (logit - np.average(logit, weights=weight)) ** 2)
-    if chi2.sf(apart, len(trials) - 1) > BEYOND_CHANCE:
+    chance = chi2.sf(apart, len(trials) - 1)
+    if chance > BEYOND_CHANCE[size >= MANY_FROM]:
         return 0.0
     spread = (apart - (len(trials) - 1)) / (weight.sum() - (weight**2).sum() / weight.sum())
-    return min(float(spread / (spread + np.median(variance))), MOST_CENTRED)
+    return min(float(spread / (spread + np.median(variance))), HALF if chance > BEYOND_DOUBT else 1.0)
 
 
 def _start(density: CrossedDensity) -> np.ndarray:
