@@ -28,7 +28,7 @@ public: setup ## Run chapter 6 on real public data: copies in PUBLIC=DIR, else d
 	@FUNNELSTATS_PUBLIC="$(abspath $(PUBLIC))" $(BIN)/funnelstats run 62 63 --set source=public:shoppers --set orders=public:online_retail_ii --output build/public/shop
 
 test: setup ## Run every test and every example in the documentation strings
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile $(ARGS)
 
 style: setup ## Look for style errors (ruff), in a second
 	@$(BIN)/ruff check .

@@ -59,7 +59,8 @@ class EventLog:
     source: str = "events"
     removed: dict[str, int] = field(default_factory=dict)
     reading: Reading | None = None
-    #: Histograms already counted, of a few hundred rows each: a report asks for the same one a score of times.
+    #: Counts and histograms made before, of a few hundred rows each: a report asks for the same ones a score of times.
+    _known: dict[tuple[tuple[str, ...], Definition], StageCounts] = field(default_factory=dict, init=False, repr=False)
     _counted: dict[tuple[tuple[str, ...], Definition], tuple[pd.DataFrame, str]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -112,11 +113,12 @@ class EventLog:
         definition = Definition(
             order=order, window=window, per_step_window=per_step_window, optional=skip, exclude=tuple(exclude)
         )
-        histogram, by, required, note = self._histogram(by, definition)
-        frame = to_counts(histogram, stages=required, by=by)
-        return StageCounts(
-            frame=frame, stages=required, by=by, window=self.window, definition=definition, source=self.source, note=note
-        )
+        key = ((by,) if isinstance(by, str) else tuple(by), definition)
+        if key not in self._known:
+            histogram, by, required, note = self._histogram(*key)
+            self._known[key] = StageCounts(frame=to_counts(histogram, stages=required, by=by), stages=required, by=by,
+                                           window=self.window, definition=definition, source=self.source, note=note)  # fmt: skip
+        return replace(self._known[key], frame=self._known[key].frame.copy())
 
     def hazards(self, by: str | Sequence[str] = ()) -> StageHazards:
         """Count who was at risk, advanced, was lost or censored at each age in each stage; parameters as for :meth:`stages`."""
