@@ -10,6 +10,7 @@ from funnelstats.decisions.bottleneck import best_decile, bottleneck
 from funnelstats.decisions.league import league_table
 from funnelstats.errors import DataError, LeaveOneOutWarning
 from funnelstats.inference.compare import compare_fits, loo
+from funnelstats.inference.multilevel import Hyperpriors, crossed_density
 from funnelstats.inference.priors import Prior
 from funnelstats.models.exchangeable import BetaBinomial
 from funnelstats.models.hierarchical import HierarchicalConversion
@@ -219,9 +220,6 @@ def test_counts_with_no_trial_and_other_wrong_input():
 
 def test_the_density_has_the_slope_it_says(crossed):
     """Central differences; with and without centring, with correlation (owner) and without (channel)."""
-    from funnelstats.inference.multilevel import Hyperpriors, crossed_density
-    from funnelstats.inference.priors import Prior
-
     priors = Hyperpriors(average=Prior.of("normal", 0, 1.5), spread=Prior.of("half_normal", 1), correlation=2.0)
     written = crossed_density(crossed.cells().rows(), priors)
     assert (written.centring > 0).any()
@@ -231,6 +229,23 @@ def test_the_density_has_the_slope_it_says(crossed):
     step = 1e-5
     numeric = [(function(point + e)[0] - function(point - e)[0]) / (2 * step) for e in step * np.eye(len(point))]
     np.testing.assert_allclose(function(point)[1], numeric, rtol=1e-5, atol=1e-5)
+
+
+def test_effects_are_centred_where_counts_tell_levels_apart():
+    """Three channels known to a point or two are centred nearly in full, twenty equal owners not at all; a chain of either mixes."""
+    priors = Hyperpriors(average=Prior.of("normal", 0, 1.5), spread=Prior.of("half_normal", 1), correlation=2.0)
+    counts = {
+        (f"{i:02d}", name): (300, round(300 * rate))
+        for i in range(20)
+        for name, rate in (("ads", 0.3), ("fair", 0.5), ("web", 0.6))
+    }
+    fit = HierarchicalConversion(groups=("owner", "channel")).fit(team(counts, by=("owner", "channel")), seed=1, **QUICK)
+    owner, channel = crossed_density(fit.cells().rows(), priors).centring[:, 0]
+    assert (owner, channel > 0.95) == (0.0, True)
+    alike = {key: (300, 150) for key in counts}
+    equal = HierarchicalConversion(groups=("owner", "channel")).fit(team(alike, by=("owner", "channel")), seed=1, method="prior")
+    assert np.all(crossed_density(equal.cells().rows(), priors).centring == 0)
+    assert fit.diagnose()["smallest bulk ESS"] > 100  # of 600 draws
 
 
 # -- exchangeable groups -----------------------------------------------------------------------------------------------------------------
