@@ -347,3 +347,11 @@ def test_what_is_not_identified_gives_no_number_by_any_way(work):
 
 def test_what_is_not_identified_says_why_in_a_sentence():
     assert f"{ABSENT:.1%}" == str(ABSENT) == "not identified: M is constant"
+
+
+def test_a_number_known_to_powers_of_ten_is_not_written_as_nought():
+    form = ClosedForm(*(xr.DataArray(value) for value in (1_480.0, 56.0, 112_000.0)), Interval())
+    known = Estimate(
+        draws=xr.DataArray([[56.0, 1_480.0, 112_000.0]], dims=("chain", "draw")), description="c", unit="trial", closed_form=form
+    )
+    assert str(known) == f"1,500 trials ({known.shown.percent} interval 56 to 110,000)"

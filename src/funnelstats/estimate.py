@@ -223,8 +223,13 @@ class Estimate:
             return [format(value, spec) for value in (self.point, self.lower, self.upper)]
         values = self.point, self.lower, self.upper
         scale, sign = (100, "%") if not self.unit and max(map(abs, values)) <= 1 else (1, "")
-        places = decimals(scale * self.lower, scale * self.upper)
-        return [f"{round(scale * value, places) + 0.0:,.{max(places, 0)}f}{sign}" for value in values]
+        places = [decimals(scale * self.lower, scale * self.upper)] * 3
+        if self.lower > 0 and not round(scale * self.point, places[0]):  # over several powers of ten: two digits of each
+            places = [decimals(0, scale * value) for value in values]
+        return [
+            f"{round(scale * value, digits) + 0.0:,.{max(digits, 0)}f}{sign}"
+            for value, digits in zip(values, places, strict=True)
+        ]
 
     def __str__(self) -> str:
         return format(self, "") if self.draws.dims == SAMPLE_DIMS else repr(self)
