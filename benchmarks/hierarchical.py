@@ -3,7 +3,8 @@
 *Exchangeable.* Beta-binomial groups: this package integrates on a grid; ``pm.sample`` with its defaults (two chains at a time) is given the
 same priors and likelihood with the rates integrated out, one row for each group, as a user would write it. Both return 4,000 draws of mean and
 concentration, and the ratio is of these; the rates of all groups, a beta draw for each group and draw, are timed apart, and ``pm.sample`` does not draw them.
-An effective draw is the smaller bulk effective sample size of mean and log concentration; compilation counts, because a new data set is a new model. *Crossed.* 200 consultants by 3 channels by
+An effective draw is the smaller bulk effective sample size of mean and log concentration; compilation counts, because a new data set is a new model
+(a second run on one machine finds some of it in PyTensor's cache on disk). *Crossed.* 200 consultants by 3 channels by
 4 steps, 4 chains of 1,000 draws, one after another, by this package's own density.
 bambi has a logit-normal model of the same groups and runs in an environment of its own: `python -m benchmarks hierarchical --peer PYTHON`.
 One process, one thread for linear algebra.
@@ -110,8 +111,8 @@ def main(arguments: list[str]) -> None:
         rows.append([f"{size:,}", f"{ours:.2f}", f"{rates:.2f}", f"{theirs:.1f}", f"{other:,.0f}", f"{ratio:,.0f}",
                      *(by_bambi(size, peer) if size <= 200 else ["", ""])])  # fmt: skip
         print(" ".join(rows[-1]), flush=True)
-    header = ["groups", "this package, s", "and the rates, s", "pm.sample, s", "its effective draws", "effective draws per second, ratio", "bambi, s",
-              "its effective draws"]  # fmt: skip
+    header = ["groups", "this package, s", "and the rates, s", "pm.sample, s", "effective draws of pm.sample", "effective draws per second, ratio",
+              "bambi, s", "effective draws of bambi"]  # fmt: skip
     more = []
     for owners in (20, 200):
         counts = crossed(owners)
