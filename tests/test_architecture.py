@@ -26,16 +26,17 @@ LOCK = (ROOT / "requirements.lock").read_text()
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(SOURCE)) for path in MODULES])
 
-LEAVES = {"errors", "units", "window", "interval", "estimate"}
+LEAVES = {"errors", "digits", "units", "window", "interval", "estimate"}
 #: Layer -> layers it may import; itself always.
 MAY_IMPORT = {
     "errors": set(),
+    "digits": set(),
     "bundle": set(),
     "distributions": set(),
     "units": {"errors"},
     "window": {"errors"},
     "interval": {"errors"},
-    "estimate": {"errors", "units", "window", "interval"},
+    "estimate": {"errors", "digits", "units", "window", "interval"},
     "data": {"errors", "window", "bundle", "distributions"},
     "inference": {"errors", "interval", "distributions"},
     "models": {*LEAVES, "data", "distributions", "inference"},

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnelstats import units
+from funnelstats.digits import decimals
 from funnelstats.errors import DataError, NotIdentifiedError, UnitError
 from funnelstats.estimate import ClosedForm, Estimate, NotIdentified
-from funnelstats.interval import Interval, decimals
+from funnelstats.interval import Interval
 
 OWNERS = ["Ann", "Bo", "Cy"]
 numbers = st.floats(-1e6, 1e6).filter(lambda x: x == 0 or abs(x) > 1e-6)

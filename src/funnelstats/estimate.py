@@ -16,8 +16,9 @@ import pandas as pd
 import xarray as xr
 
 from funnelstats import units
+from funnelstats.digits import written
 from funnelstats.errors import DataError, NotIdentifiedError, Problem
-from funnelstats.interval import DEFAULT, Interval, decimals
+from funnelstats.interval import DEFAULT, Interval
 
 SAMPLE_DIMS = ("chain", "draw")
 
@@ -222,14 +223,7 @@ class Estimate:
         if spec:
             return [format(value, spec) for value in (self.point, self.lower, self.upper)]
         values = self.point, self.lower, self.upper
-        scale, sign = (100, "%") if not self.unit and max(map(abs, values)) <= 1 else (1, "")
-        places = [decimals(scale * self.lower, scale * self.upper)] * 3
-        if self.lower > 0 and not round(scale * self.point, places[0]):  # over several powers of ten: two digits of each
-            places = [decimals(0, scale * value) for value in values]
-        return [
-            f"{round(scale * value, digits) + 0.0:,.{max(digits, 0)}f}{sign}"
-            for value, digits in zip(values, places, strict=True)
-        ]
+        return written(*values, share=not self.unit and max(map(abs, values)) <= 1)
 
     def __str__(self) -> str:
         return format(self, "") if self.draws.dims == SAMPLE_DIMS else repr(self)

@@ -176,23 +176,6 @@ class Interval:
 DEFAULT = Interval()
 
 
-def decimals(lower: float, upper: float) -> int:
-    """Decimal places worth printing, given how far apart the bounds are; negative for tens, hundreds, thousands.
-
-    Half the width keeps one digit, or two where the first is 1 or 2: more would pretend to a precision that is not there.
-
-    Examples
-    --------
-    >>> decimals(3.5, 4.5), decimals(53.0, 55.6), decimals(118_000, 129_000)
-    (1, 1, -3)
-    """
-    half = abs(upper - lower) / 2
-    if not (half > 0 and np.isfinite(half)):
-        return 2
-    power = int(np.floor(np.log10(half)))
-    return -power + (1 if half / 10**power < 3 else 0)
-
-
 def _highest_density(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
     """Shortest interval holding ``prob`` of the sorted draws (one mode assumed)."""
     ordered = np.sort(values, axis=-1)

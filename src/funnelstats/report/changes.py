@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from funnelstats.interval import DEFAULT, Interval, decimals
+from funnelstats.digits import decimals
+from funnelstats.interval import DEFAULT, Interval
 from funnelstats.models.verdict import CLEAR
 from funnelstats.report.cards import Card, Value
 from funnelstats.report.shelf import cards_of

@@ -7,7 +7,7 @@ import pandas as pd
 
 from funnelstats.decisions.forecast import ALL, Forecast
 from funnelstats.decisions.forecast_backtest import ForecastBacktest
-from funnelstats.interval import decimals
+from funnelstats.digits import decimals
 from funnelstats.report.figures import Chart, caption, new_figure, wrapped
 from funnelstats.report.plain import Plain
 from funnelstats.report.theme import ADVANCED, INK, LOST, OPEN, OPEN_HATCH, styled

@@ -7,9 +7,9 @@ text changes when the data do.
 import sys
 from typing import Any
 
+from funnelstats.digits import decimals
 from funnelstats.errors import DataError, Problem
 from funnelstats.estimate import Estimate, NotIdentified
-from funnelstats.interval import decimals
 from funnelstats.report.cards import Card
 from funnelstats.report.citation import card
 
