@@ -44,7 +44,8 @@ MAY_IMPORT = {
     "report": {*LEAVES, "bundle", "data", "distributions", "inference", "models", "decisions"},
 }
 MAY_IMPORT["notebooks"] = set(MAY_IMPORT)
-MAY_IMPORT["cli_cite"] = MAY_IMPORT["cli_report"] = {*LEAVES, "data", "report"}
+MAY_IMPORT["cli_report"] = {*LEAVES, "data", "report"}
+MAY_IMPORT["cli_cite"] = {*MAY_IMPORT["cli_report"], "notebooks"}
 MAY_IMPORT["cli"] = {*MAY_IMPORT, "notebooks"}
 MAY_IMPORT["__init__"] = set()
 

@@ -135,6 +135,28 @@ def test_card_carries_the_numbers_of_the_estimate(log):
     assert made.as_of == "2026-06-30"
 
 
+def test_every_source_is_in_the_digest_whatever_stands_first(log, frame):
+    """A value per lead rests on the funnel and on the order book; either may change."""
+    book = fs.Transactions.of(pd.DataFrame({"customer": ["A", "B"], "date": ["2026-01-01"] * 2, "amount": [1.0, 2.0]}))
+    more = fs.Transactions.of(pd.DataFrame({"customer": ["A", "B"], "date": ["2026-01-01"] * 2, "amount": [1.0, 3.0]}))
+    rate = fs.overall_rate(log.stages(), seed=4)
+    sources = [(log, book), (log, more), (read(frame.iloc[1:]), book), (log,), (book,)]
+    assert len({card(rate, name="x", source=source).data_sha256 for source in sources}) == len(sources)
+    assert card(rate, name="x", source=(log, log)).data_sha256 == content_digest(log)
+
+
+def test_of_several_fits_the_worst_verdict_counts_in_any_order():
+    few = fs.Customers.of([1, 2, 0, 3], [5.0, 9.0, 0.0, 11.0], [20.0] * 4, unit="week", monetary_value=[5.0, 9.0, 0.0, 4.0])
+    good = fs.BetaBinomial().fit(fs.Trials.of([3, 5, 4, 6], [20, 30, 25, 31]), seed=1)
+    bad = fs.GammaGamma().fit(few, seed=1, draws=100)
+    assert (good.diagnosis.verdict, bad.diagnosis.verdict) == ("PASS", "REVIEW")
+    for fits in ((good, bad), (bad, good)):
+        made = card(fs.Estimate.of([1.0, 2.0], description="x"), name="x", source=fits)
+        assert made.verdict == "REVIEW"
+        assert made.diagnosis == str(bad.diagnosis)
+        assert made.model == "; ".join(fit.record.model for fit in fits)
+
+
 def test_value_per_lead_is_the_product_of_rate_and_amount(log):
     worth, rate, each = (fs.quantity(log, name, seed=5, **more).estimate for name, more in (
         ("value_per_lead", {}), ("overall_rate", {"draws": 1000, "chains": 4}), ("mean_amount", {})))  # fmt: skip

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from funnelstats.errors import FunnelStatsError
+from funnelstats.notebooks.again import card_again
 from funnelstats.report.privacy import read_key
 from funnelstats.report.shelf import Shelf
 from funnelstats.report.verify import verify as computed_again
@@ -79,7 +80,9 @@ def verify(
         card = shelf.find(identity)
         folder = USUAL[0] if place is None else place if place.is_dir() else place.parent
         near = (*shelf.sources, ".", str(folder), str(folder.parent))
-        found = computed_again(card, data=data, near=near, key=read_key(key_file))
+        if not card.recipe.get("quantity") and card.recipe.get("notebook"):
+            err.print(f"running {card.recipe['notebook']} again", style="dim")
+        found = computed_again(card, data=data, near=near, key=read_key(key_file), rerun=card_again)
     except FunnelStatsError as error:
         _fail(error)
     _plain(str(found))

@@ -86,7 +86,7 @@ def index_page(report: dict[str, Any]) -> str:
     rows = []
     for row in report["notebooks"]:
         found = [result for result in report["results"] if result["notebook"] == row["name"]]
-        text = "".join(f"<li>{escape(sentence_of(result))}</li>" for result in found)
+        text = "".join(f"<li>{escape(sentence_of(result))}{_cited(result)}</li>" for result in found)
         name = escape(row["title"] or row["name"])
         if row["failure"]:
             rows.append(f'<h2>{name}</h2><p class="failed">Not run to its end: {escape(row["failure"])}</p>')
@@ -94,6 +94,11 @@ def index_page(report: dict[str, Any]) -> str:
             rows.append(f'<h2><a href="{row["name"]}.html">{name}</a></h2><ul>{text}</ul>')
     foot = f'funnelstats {report["version"]}. All numbers of this run: <a href="results.json">results.json</a>'
     return _page("funnelstats: this run", bar="", body=f"<h1>This run</h1>{said}{''.join(rows)}", foot=foot, css="")
+
+
+def _cited(result: dict[str, Any]) -> str:
+    """The id by which a result can be cited and verified."""
+    return f" <code>{escape(result['card']['id'])}</code>" if "card" in result else ""
 
 
 def mathml(text: str) -> str:

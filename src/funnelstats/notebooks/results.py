@@ -2,6 +2,8 @@
 
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,18 @@ from funnelstats.data.fingerprint import sha256_of
 from funnelstats.data.public import PREFIX, public_copy, public_set
 from funnelstats.errors import DataError
 from funnelstats.notebooks.run import Run
+from funnelstats.report.cards import Card
+from funnelstats.report.citation import identify
 
 
 def results_of(runs: Sequence[Run]) -> dict[str, Any]:
     """Everything that the notebooks published, with the data it comes from; the same run gives the same text."""
     notebooks = [
         {"name": run.name, "title": run.title, "status": "failed" if run.failure else "ok", "data": data_of(run.parameters),
-         "sources": sources_of(run.parameters), "parameters": run.parameters, "failure": str(run.failure) if run.failure else None}
+         "sources": sources_of(run.parameters), "parameters": _open(run.parameters), "failure": str(run.failure) if run.failure else None}
         for run in runs
     ]  # fmt: skip
-    results = [{"notebook": run.name} | result for run in runs for result in run.results]
+    results = [{"notebook": run.name} | result for run in runs for result in _with_recipes(run)]
     headline = next((result for result in results if result["name"] == "headline"), None)
     if headline is not None:
         headline = headline | {"data": next(row["data"] for row in notebooks if row["name"] == headline["notebook"])}
@@ -28,6 +32,58 @@ def results_of(runs: Sequence[Run]) -> dict[str, Any]:
             "headline": headline, "notebooks": notebooks, "results": results}  # fmt: skip
 
 
+# -- the recipe of a notebook's number -------------------------------------------------------------------------------
+def _with_recipes(run: Run) -> list[dict[str, Any]]:
+    """What a run published; a card without a named quantity gets the notebook itself for a recipe."""
+    if not any("card" in result for result in run.results):
+        return list(run.results)
+    files = {_bare(source): source_of(source, folder=run.parameters.get("folder"))["sha256"] for source in _read(run.parameters)}
+    parameters = {name: _bare(value) for name, value in _open(run.parameters).items()}
+    reads = {name: value for name, value in parameters.items() if _names(value, files)}
+    recipe = {"notebook": run.name, "cells": code_digest(run.notebook), "reads": reads, "files": files,
+              "parameters": {name: value for name, value in parameters.items() if name not in reads}}  # fmt: skip
+    return [_with_recipe(result, recipe) for result in run.results]
+
+
+def _with_recipe(result: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    card = Card.from_dict(result["card"]) if "card" in result else None
+    if card is None or card.recipe.get("quantity"):
+        return result
+    card = replace(card, recipe=card.recipe | recipe | {"result": result["name"]})
+    return result | {"card": replace(card, id=identify(card)).to_dict()}
+
+
+def _open(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Without the key of pseudonyms: whoever has it can undo them."""
+    return {name: value for name, value in parameters.items() if name != "key"}
+
+
+def code_digest(notebook: Any) -> str:
+    """SHA-256 of the code of a notebook, its parameters left out."""
+    tags = ({"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])) for cell in notebook.cells)
+    code = [cell.source for cell, tagged in zip(notebook.cells, tags, strict=True) if cell.cell_type == "code" and not tagged]
+    return sha256("\n\n".join(code).encode()).hexdigest()
+
+
+def _read(parameters: dict[str, Any]) -> list[str]:
+    """All files and tables that are read: data, and what says how to read them."""
+    beside = [value for name, value in parameters.items() if name in ("mapping", "mappings")]
+    texts = [one for value in beside for one in (value if isinstance(value, list) else [value])]
+    return [source for _, source in _named(parameters)] + [one for one in texts if isinstance(one, str) and Path(one).is_file()]
+
+
+def _bare(value: Any) -> Any:
+    """Paths without the folders of this machine."""
+    if isinstance(value, list):
+        return [_bare(one) for one in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def _names(value: Any, files: dict[str, Any]) -> bool:
+    return any(isinstance(one, str) and one in files for one in (value if isinstance(value, list) else [value]))
+
+
+# -- the data ----------------------------------------------------------------------------------------------------------
 #: Parameters that name data whatever they hold; any other does when it names a bundled or public table, or a file that is there.
 SOURCES = ("data", "orders", "periods")
 #: Parameters that hold a file without being data.

@@ -153,6 +153,17 @@ class Card:
             return f"not identified: {self.reason}"
         return "; ".join(f"{one.label}: {one.said}" if one.label else one.said for one in self.values)
 
+    @property
+    def again(self) -> str:
+        """How it is computed again, in words; empty where there is no recipe."""
+        recipe = self.recipe
+        if recipe.get("quantity"):
+            return f"by the quantity {recipe['quantity']}"
+        if not recipe.get("notebook"):
+            return ""
+        given = recipe.get("reads", {}) | recipe.get("parameters", {})
+        return f"by the notebook {recipe['notebook']} with " + ", ".join(f"{name} = {value!r}" for name, value in given.items())
+
     def checklist(self) -> dict[str, str]:
         """Items of the reporting guidelines with what the card says of each; ``""`` where nothing was stated.
 
@@ -170,7 +181,7 @@ class Card:
             "3 posterior predictive check": self.posterior_check,
             "3 posterior": " ".join(filter(None, (self.point_kind and f"{self.point_kind},", self.interval_kind))) or self.said,
             "4 decision": self.decision, "5 sensitivity": self.sensitivity,
-            "6 reproducible": f"data SHA-256 {self.data_sha256}" + ("" if self.recipe.get("quantity") else ", no recipe"),
+            "6 reproducible": f"data SHA-256 {self.data_sha256}, {self.again or 'no recipe'}",
         }  # fmt: skip
 
     @property

@@ -81,6 +81,8 @@ def because(old: Card, new: Card) -> str:
     parts = ["data"] if old.data_sha256 != new.data_sha256 and not same_files else []
     definitions = [name for name in DEFINITIONS if _bare(old, name) != _bare(new, name)]
     definitions += [f"reading: {name}" for name in READING if old.recipe.get(name) != new.recipe.get(name)]
+    then, now = (card.recipe.get("parameters", {}) for card in (old, new))
+    definitions += [f"parameter: {name}" for name in sorted({*then, *now} - {"as_of", "seed"}) if then.get(name) != now.get(name)]
     model = [name for name in MODEL if getattr(old, name) != getattr(new, name)]
     parts += [f"{drawer} ({', '.join(names)})" for drawer, names in (("definitions", definitions), ("model", model)) if names]
     return "; ".join(parts) or "nothing that a card records"
@@ -88,11 +90,11 @@ def because(old: Card, new: Card) -> str:
 
 # -- how -----------------------------------------------------------------------------------------------------------
 def _keyed(cards: Iterable[Card]) -> dict[tuple[str, int], Card]:
-    """By name, quantity and settings; the second of the same name (another notebook's headline) by its place."""
+    """By name, quantity and settings, or notebook; the second of the same name (another notebook's headline) by its place."""
     seen: Counter[str] = Counter()
     found = {}
     for card in cards:
-        asked = [card.name, card.recipe.get("quantity", ""), card.recipe.get("settings", {})]
+        asked = [card.name, card.recipe.get("quantity", card.recipe.get("notebook", "")), card.recipe.get("settings", {})]
         key = json.dumps(asked, sort_keys=True)
         found[key, seen[key]] = card
         seen[key] += 1

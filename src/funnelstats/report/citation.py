@@ -32,8 +32,12 @@ from funnelstats.report.formulas import COUNTS, JEFFREYS, formula_of, priors_of
 
 #: Methods that look at no prior.
 WITHOUT_PRIOR = ("ols", "sur", "3sls", "bootstrap", "mle")
+#: From good to bad.
+_VERDICTS = ("PASS", "REVIEW", "FAIL")
 #: Data that are found by a name, not by a path.
 _BY_NAME = ("bundled:", "public:")
+#: Parts of a recipe that say what was asked; the others say where the data lie and how they were read.
+_ASKED = ("quantity", "settings", "start", "unit", "pseudonyms", "counts", "notebook", "result", "parameters")
 _KINDS = {"equal-tailed": "credible interval, equal-tailed", "hdi": "credible interval, highest density"}
 
 
@@ -52,9 +56,10 @@ def card(
         What the result is called, such as ``"headline"``.
     population, period : str
         Of whom and when; taken from the source where not given.
-    source : EventLog, CountsLog, StageCounts, StageHazards, Fit, or a sequence of them
-        What the number was computed from. The first that has content gives the SHA-256 of the data, a fit the model: ``(log, fit)``
-        names the data down to the single event. Without a source the draws themselves are what is named.
+    source : EventLog, CountsLog, Transactions, StageCounts, StageHazards, Fit, or a sequence of them
+        What the number was computed from. Logs, order books and other data give the SHA-256 of the data, all of them together where there
+        are several, a fit the model: ``(log, fit)`` names the data down to the single event. Without a source the draws themselves are
+        what is named.
     causal : bool, optional
         Declare that a design makes it an effect. The fit's own declaration where not given.
     sensitivity, posterior_check, decision, remark : str
@@ -82,14 +87,15 @@ def card(
     found = _Found()
     for one in source if isinstance(source, list | tuple) else () if source is None else (source,):
         found.look(one)
-    parts = found.parts | _numbers(estimate) | _rule(estimate, found.parts) | {k: v for k, v in stated.items() if v is not None}
+    told = found.told()
+    parts = told | _numbers(estimate) | _rule(estimate, told) | {k: v for k, v in stated.items() if v is not None}
     words = {"population": population, "period": period, "sensitivity": sensitivity, "posterior_check": posterior_check,
              "decision": decision, "remark": remark}  # fmt: skip
     parts |= {key: text for key, text in words.items() if text}
     parts["causal"] = bool(found.causal if causal is None else causal)
     parts["currency"] = parts.get("currency", "") if parts.get("currency", "-") in parts.get("unit", "") else ""
     parts.setdefault("data_sha256", digest_of(estimate.draws.values) if isinstance(estimate, Estimate) else digest_of(None))
-    parts["recipe"] = _recipe(found.log, recipe)
+    parts["recipe"] = _recipe(found.logs[0] if found.logs else None, recipe)
     parts = {key: found.without_folder(value) for key, value in parts.items()}
     made = Card(id="", name=name, estimand=found.without_folder(estimate.description), version=version("funnelstats"), **parts)
     return replace(made, id=identify(made))
@@ -97,11 +103,7 @@ def card(
 
 def identify(made: Card) -> str:
     """The id of a card: of the data and of what was asked of them, not of the answer and not of the version."""
-    recipe = {
-        key: value
-        for key, value in made.recipe.items()
-        if key in ("quantity", "settings", "start", "unit", "pseudonyms", "counts")
-    }
+    recipe = {key: value for key, value in made.recipe.items() if key in _ASKED}
     parts = (made.data_sha256, made.name, made.estimand, made.population, made.period, made.unit, made.definition, made.model,
              made.formula, made.specification, made.priors, made.method, made.seed, made.settings, made.interval_kind, made.mass,
              made.causal, recipe)  # fmt: skip
@@ -114,29 +116,54 @@ class _Found:
     """Fields of the card that sources tell; the first to tell one is believed, a fit before all others."""
 
     parts: dict[str, Any] = field(default_factory=dict)
-    log: EventLog | CountsLog | Transactions | None = None
-    causal: bool = False
+    data: dict[str, list[str]] = field(default_factory=dict)
+    logs: list[EventLog | CountsLog | Transactions] = field(default_factory=list)
+    fits: list[Fit] = field(default_factory=list)
+
+    @property
+    def causal(self) -> bool:
+        """Whether a model was declared so."""
+        return any(getattr(fit.model, "causal", False) for fit in self.fits)
 
     def look(self, one: Any) -> None:
         if isinstance(one, EventLog | CountsLog):
-            self.log = self.log or one
             digest, files, counts, currency = _content(one)
-            self._tell(data_sha256=digest, file_sha256=files, currency=currency)
+            self._data(digest, counts.source, files)
+            self.logs.append(one)
+            self._tell(currency=currency)
             self._counts(counts)
         elif isinstance(one, Transactions):
-            self.log = self.log or one
-            self._tell(data_sha256=content_digest(one), file_sha256=_files(one), currency=one.currency, source=one.source)
+            self._data(content_digest(one), one.source, _files(one))
+            self.logs.append(one)
+            self._tell(currency=one.currency)
         elif isinstance(one, Fit):
-            self._fit(one)
+            self.fits.append(one)
+            self._tell(data_sha256=one.record.data_digest, source=one.record.source, period=one.record.window)
+            self._window(getattr(one.data, "window", None))
         elif isinstance(one, StageCounts | StageHazards):
             self._tell(data_sha256=one.digest)
             if isinstance(one, StageCounts):
                 self._counts(one)
         else:
-            known = getattr(one, "digest", None)
-            self._tell(data_sha256=known if isinstance(known, str) else digest_of(one), source=getattr(one, "source", ""))
-            self._tell(currency=getattr(one, "currency", ""))
+            words = {name: getattr(one, name, "") for name in ("digest", "source", "currency")}
+            digest, source, currency = (
+                text if isinstance(text, str) else "" for text in words.values()
+            )  # a column may be called so
+            self._data(digest or digest_of(one), source)
+            self._tell(currency=currency)
             self._window(getattr(one, "window", None))
+
+    def _data(self, digest: str, source: str, files: str | None = None) -> None:
+        """Name data by their content, together with those that were named before."""
+        for name, value in {"data_sha256": digest, "file_sha256": files, "source": source}.items():
+            if value and value not in self.data.setdefault(name, []):
+                self.data[name].append(value)
+
+    def told(self) -> dict[str, Any]:
+        """All fields; data that were given stand before what a fit or counts say of theirs, fits before counts in all else."""
+        named = {name: ", ".join(values) if name == "source" or len(values) == 1 else sha256("\n".join(values).encode()).hexdigest()
+                 for name, values in self.data.items() if values}  # fmt: skip
+        return self.parts | (_fitted(self.fits) if self.fits else {}) | named
 
     def _tell(self, **parts: Any) -> None:
         for name, value in parts.items():
@@ -155,24 +182,28 @@ class _Found:
         if window is not None:
             self._tell(period=str(window), as_of=str(window.as_of.date()))
 
-    def _fit(self, fit: Fit) -> None:
-        record, self.causal = fit.record, self.causal or bool(getattr(fit.model, "causal", False))
-        priors = ("none used",) if record.method in WITHOUT_PRIOR else priors_of(fit.model)
-        sizes = (f"{record.chains} x {record.draws:,} draws", *(f"{key} {value}" for key, value in record.settings))
-        # what was fitted last is what the number speaks of
-        self.parts |= {"model": record.model, "formula": formula_of(fit.model), "specification": record.specification,
-                       "priors": priors, "method": record.method, "seed": record.seed, "settings": sizes,
-                       "verdict": fit.diagnosis.verdict, "diagnosis": str(fit.diagnosis), "n": record.n,
-                       "censored": record.censored, "counted": record.counted}  # fmt: skip
-        self._tell(data_sha256=record.data_digest, source=record.source, period=record.window)
-        self._window(getattr(fit.data, "window", None))
-
     def without_folder(self, value: Any) -> Any:
         """Text without the folders of this machine: the name of a file is enough to know it by."""
-        path = self.log.reading.source if self.log is not None and self.log.reading else ""
-        if isinstance(value, str) and path and not path.startswith(_BY_NAME) and Path(path).name:
-            return value.replace(path, Path(path).name)
+        for path in (one.reading.source for one in self.logs if one.reading):
+            if isinstance(value, str) and path and not path.startswith(_BY_NAME) and Path(path).name:
+                value = value.replace(path, Path(path).name)
         return value
+
+
+def _fitted(fits: list[Fit]) -> dict[str, Any]:
+    """What fits say: of several all their models, and the worst diagnosis, which is that of the number."""
+    records, worst = [fit.record for fit in fits], max(fits, key=lambda fit: _VERDICTS.index(fit.diagnosis.verdict))
+    priors = [("none used",) if fit.record.method in WITHOUT_PRIOR else priors_of(fit.model) for fit in fits]
+    sizes = [(f"{one.chains} x {one.draws:,} draws", *(f"{key} {value}" for key, value in one.settings)) for one in records]
+    first, methods = records[0], [one.method for one in records]
+    return {"model": "; ".join(one.model for one in records), "formula": "; ".join(formula_of(fit.model) for fit in fits),
+            "specification": "; ".join(one.specification for one in records), "priors": _each_once(priors), "settings": _each_once(sizes),
+            "method": "mcmc" if "mcmc" in methods else first.method, "seed": first.seed, "n": first.n, "censored": first.censored, "counted": first.counted,
+            "verdict": worst.diagnosis.verdict, "diagnosis": str(worst.diagnosis)}  # fmt: skip
+
+
+def _each_once(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(groups)))
 
 
 @lru_cache(maxsize=2)

@@ -31,6 +31,7 @@ def lines(card: Any) -> list[tuple[str, str]]:
         ("Reading", CAUSAL if card.causal else OBSERVATIONAL), ("Checked against the data", card.posterior_check),
         ("Sensitivity", card.sensitivity), ("Decision", card.decision), ("Remark", card.remark),
         ("Source", card.source), ("Data SHA-256", card.data_sha256), ("Files SHA-256", card.file_sha256),
+        ("Computed again", card.again),
         ("Not stated", ", ".join(card.not_stated)), ("Software", f"funnelstats {card.version}"), ("Card", card.id),
     ]  # fmt: skip
 

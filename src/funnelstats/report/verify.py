@@ -3,6 +3,7 @@
 Changed data, a changed version and a changed number are three different things, and each is said by itself.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from funnelstats.report.cards import Card
 from funnelstats.report.privacy import KEY_VARIABLE, counts_only, pseudonymise
 from funnelstats.report.quantities import QUANTITIES, of_orders, quantity
 
+#: Computes the card of a notebook again: card, data, near -> card.
+Rerun = Callable[[Card, Any, tuple[str, ...]], Card]
 #: Relative difference up to which two machines' arithmetic may differ.
 SAME = 1e-9
 #: Of a sampled number the point may move by this share of its standard deviation, a bound by twice as much.
@@ -48,7 +51,9 @@ class Verification:
     __repr__ = __str__
 
 
-def verify(card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str | bytes | None = None) -> Verification:
+def verify(
+    card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str | bytes | None = None, rerun: Rerun | None = None
+) -> Verification:  # fmt: skip
     """Compute a cited number again and compare.
 
     Parameters
@@ -61,6 +66,9 @@ def verify(card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str
         Paths and folders in which a file of that name may lie.
     key : str or bytes, optional
         Of pseudonyms that were made with a key of your own.
+    rerun : callable, optional
+        Called with the card, ``data`` and ``near``, gives the card of the same result of the same notebook, run again. The command
+        ``funnelstats verify`` has one; without it such a card is not computed again, and it is said how it can be.
 
     Returns
     -------
@@ -74,19 +82,25 @@ def verify(card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str
       data: the same, SHA-256 fd2c545bebca...
       number: the same, 3.2% (90% Wilson interval 2.6% to 3.8%)
     """
-    if not card.recipe.get("quantity"):
-        why = "the card has no recipe: it says what was computed, not by which named quantity; its data can be compared, not its number"
-        return Verification(reproduces=False, said=(why,), card=card)
+    recipe = card.recipe
+    if not recipe.get("quantity") and (rerun is None or not recipe.get("notebook")):
+        return Verification(reproduces=False, said=(_no_recipe(card),), card=card)
     try:
-        log = _read(card, data, near, key)
-        recipe = card.recipe
-        again = quantity(log, recipe["quantity"], seed=int(recipe["seed"]), label=card.name, **recipe.get("settings", {})).card
+        if recipe.get("quantity"):
+            log = _read(card, data, near, key)
+            again = quantity(
+                log, recipe["quantity"], seed=int(recipe["seed"]), label=card.name, **recipe.get("settings", {})
+            ).card
+        elif rerun:
+            again = rerun(card, data, near)
     except DataError as error:
         return Verification(reproduces=False, said=(f"it could not be computed again: {error}",), card=card)
     again = _as_stated(again, card)
     data_same, said = _data(card, again)
     number_same, words = _number(card, again)
     said += _specification(card, again) if data_same and card.id != again.id else []
+    if again.recipe.get("cells") != recipe.get("cells"):
+        said.append("notebook: its code has changed since the card was made")
     if not data_same:
         words = f"{words}; of the data as they are now it is another card, {again.id}"
     if card.version != again.version:
@@ -94,12 +108,23 @@ def verify(card: Card, *, data: Any = None, near: tuple[str, ...] = (), key: str
     return Verification(reproduces=data_same and number_same and card.id == again.id, said=(*said, words), card=card, again=again)
 
 
+def _no_recipe(card: Card) -> str:
+    """Why a card is not computed again, and what can be done."""
+    notebook = card.recipe.get("notebook")
+    if notebook:
+        return (
+            f"a number of the notebook {notebook}: `funnelstats verify {card.id}` runs it again with the parameters of the card"
+        )
+    return ("the card has no recipe: it says what was computed, not by which named quantity; its data can be compared, not its number. "
+            "If a notebook published it, `funnelstats run` writes a card that can be verified into results.json")  # fmt: skip
+
+
 def _read(card: Card, data: Any, near: tuple[str, ...], key: str | bytes | None) -> Any:
     """The data of a card, read with its words, under the names that were used."""
     recipe = card.recipe
     if hasattr(data, "stages") and hasattr(data, "reading"):
         return data
-    source = data if data is not None else _located(str(recipe.get("source", "")), near)
+    source = data if data is not None else located(str(recipe.get("source", "")), near)
     if recipe["quantity"] in QUANTITIES and of_orders(recipe["quantity"]):
         words = {field.name: recipe.get(field.name, "") for field in fields(OrdersReading) if field.name != "source"}
         return data if isinstance(data, Transactions) else Transactions.of(source, **words)
@@ -114,8 +139,8 @@ def _read(card: Card, data: Any, near: tuple[str, ...], key: str | bytes | None)
     return counts_only(log, by=kept["by"], k=kept["smallest"]) if kept else log
 
 
-def _located(name: str, near: tuple[str, ...]) -> str:
-    """A file by its name: here, or at one of the places named."""
+def located(name: str, near: tuple[str, ...]) -> str:
+    """Find a file by its name: at one of the places named, else here."""
     if name.startswith(("bundled:", "public:")):
         return name
     for place in near:
@@ -130,8 +155,10 @@ def _located(name: str, near: tuple[str, ...]) -> str:
 def _data(card: Card, again: Card) -> tuple[bool, list[str]]:
     if card.data_sha256 == again.data_sha256:
         said = [f"data: the same, SHA-256 {card.data_sha256[:12]}..."]
-        if card.file_sha256 and again.file_sha256 and card.file_sha256 != again.file_sha256:
+        files = [sorted(map(str, one.recipe.get("files", {}).values())) or one.file_sha256 for one in (card, again)]
+        if all(files) and files[0] != files[1]:
             what = "every count made of them" if card.recipe.get("counts") else "every value in them"
+            what = "what the number rests on" if card.recipe.get("notebook") else what
             said.append(f"files: written anew (their SHA-256 changed), {what} is the same")
         return True, said
     return False, [f"data: changed, SHA-256 {card.data_sha256[:12]}... on the card, {again.data_sha256[:12]}... now"]
