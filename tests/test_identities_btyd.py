@@ -9,7 +9,7 @@ from scipy.special import betaln, gammaln
 from scipy.stats import beta
 
 from funnelstats.data.transactions import Transactions
-from funnelstats.distributions import bgbb, bgnbd, coin, gammagamma, mbgnbd, paretonbd, sbg
+from funnelstats.distributions import bgbb, bgnbd, coin, gammagamma, leaving, mbgnbd, paretonbd, sbg
 from funnelstats.distributions.histories import Histories
 from funnelstats.inference import parametric
 from funnelstats.models import purchases
@@ -119,6 +119,46 @@ def test_pareto_integral_against_adaptive_quadrature():
         assert float(paretonbd.log_likelihood(x, t_x, age, **PARETO)) == pytest.approx(front + np.log(alive + left), rel=1e-12)
 
 
+def test_integral_over_leaving_is_right_for_all_scales():
+    """Where alpha is beta it is a difference of powers; elsewhere adaptive quadrature in log(c+y), told where each factor falls."""
+    rng = np.random.default_rng(5)
+    for _ in range(60):
+        p, q, end = 1 + 10 ** rng.uniform(-1.5, 2.8), 10 ** rng.uniform(-1.5, 2.8), 10 ** rng.uniform(-1, 2.5)
+        t, alpha, later = end * rng.uniform(0, 1), *10 ** rng.uniform(-2, 5, 2)
+        for one, two in ((alpha, alpha), (alpha, later)):
+            found = float(leaving.log_integral(p, q, t, end, alpha=one, beta=two))
+            if one == two:
+                within = np.log1p((end - t) / (one + t)) * (p + q - 1)
+                exact = np.log(one + t) - np.log(p + q - 1) + np.log(-np.expm1(-within))
+            else:
+                least = min(one, two)
+                falls = np.log1p(np.array([(one + t) / p, (two + t) / q]) * [[0.1], [1], [10]] / (least + t)).ravel()
+                top = np.log1p((end - t) / (least + t))
+
+                def inside(w, least=least, one=one, two=two, p=p, q=q, t=t):
+                    y = (least + t) * np.expm1(w)
+                    return np.exp(w - p * np.log1p(y / (one + t)) - q * np.log1p(y / (two + t)))
+
+                whole = quad(inside, 0, top, points=falls[falls < top], epsabs=0, epsrel=1e-12, limit=400)[0]
+                exact = np.log(whole) + np.log(least + t)
+            assert found == pytest.approx(exact, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    "values", [(0.05, 1e-2, 500.0, 30.0), (0.5, 1e4, 0.02, 1e5), (200.0, 1.0, 4.0, 1e-2), (5.0, 30.0, 0.6, 1e4)]
+)
+def test_sum_over_customers_watched_to_different_ages_is_that_of_the_rows(values):
+    """The sum has two integrals to the greatest age of all where a row has one to its own."""
+    rng = np.random.default_rng(6)
+    T = rng.integers(1, 366, 200) / 7
+    x = np.minimum(rng.poisson(rng.gamma(0.5, 6, 200)), 400)
+    t_x = np.where(x > 0, np.ceil(T * 7 * rng.beta(np.maximum(x, 1), 1)) / 7, 0.0)
+    h, shapes = Histories.of(x, t_x, T), dict(zip(PARETO, values, strict=True))
+    by_row = h.weight @ paretonbd.log_likelihood(h.x, h.t_x, h.T, **shapes)
+    assert float(paretonbd.total_log_likelihood(h, **shapes)) == pytest.approx(by_row, rel=1e-12)
+    assert paretonbd.expansion(h, **shapes)[0] == pytest.approx(by_row, rel=1e-12)
+
+
 def test_discounted_purchases_against_quadrature():
     older = 8.0 + 35.0
     tail = quad(lambda u: (older / (older + u)) ** 1.4 * np.exp(-0.003 * u), 0, np.inf, epsabs=1e-10)[0]
@@ -197,12 +237,14 @@ TOTALS = {
     "BG": (bgnbd.total_log_likelihood, (HISTORIES,), COIN),
     "MBG": (mbgnbd.total_log_likelihood, (HISTORIES,), COIN),
     "Pareto": (paretonbd.total_log_likelihood, (HISTORIES,), PARETO),
+    "Pareto of short lives": (paretonbd.total_log_likelihood, (HISTORIES,), {"r": 0.3, "alpha": 20.0, "s": 2.5, "beta": 0.7}),
     "BG/BB": (bgbb.total_log_likelihood, OCCASION_ROWS, OCCASIONS),
     "sBG": (sbg.total_log_likelihood, ([30, 20], [0, 50]), {"alpha": 0.7, "beta": 1.2}),
     "Gamma-Gamma": (gammagamma.total_log_likelihood, (SPENDING,), {"p": 6.0, "q": 4.0, "v": 15.0}),
 }
 EXPANSIONS = {
-    "BG": bgnbd.expansion, "MBG": mbgnbd.expansion, "Pareto": paretonbd.expansion, "Gamma-Gamma": gammagamma.expansion,
+    "BG": bgnbd.expansion, "MBG": mbgnbd.expansion, "Pareto": paretonbd.expansion,
+    "Pareto of short lives": paretonbd.expansion, "Gamma-Gamma": gammagamma.expansion,
 }  # fmt: skip
 
 

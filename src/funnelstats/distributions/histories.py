@@ -86,6 +86,16 @@ class Histories:
         return replace(self, at_x=self.at_x[keep], at_t=self.at_t[keep], at_age=self.at_age[keep],
                        weight=times * (total[-1] / most), row=np.arange(len(keep)))  # fmt: skip
 
+    def with_age(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Distinct pairs of frequency and T, and the pair of each row."""
+        pairs, place = _distinct(self.at_x * len(self.ages) + self.at_age)
+        return self.xs[pairs // len(self.ages)], self.ages[pairs % len(self.ages)], place
+
+    def with_recency(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Distinct pairs of frequency and recency, and the pair of each row."""
+        pairs, place = _distinct(self.at_x * len(self.ts) + self.at_t)
+        return self.xs[pairs // len(self.ts)], self.ts[pairs % len(self.ts)], place
+
     def __len__(self) -> int:
         return len(self.weight)
 

@@ -107,7 +107,7 @@ class _Timed:
         def tensor(*, xp: Any, **free: Any) -> Any:
             return xp.total(self.density.total_log_likelihood(h, **self.to_shapes(**free), xp=xp))
 
-        rows = len(h) * getattr(self.density, "FEWER", 1)
+        rows = getattr(self.density, "effort", len)(h)
         rough = self.likelihood(h.thin(ROUGH)) if len(h) > 3 * ROUGH else None
         return Likelihood(expansion=expansion, many=many, tensor=tensor, rows=rows, rough=rough)
 
@@ -217,8 +217,7 @@ class PurchasesFit(BuyingFit[Any]):
 
     def bought_once(self, h: Histories, horizon: float, values: dict[str, np.ndarray]) -> np.ndarray:
         """Expected purchases of each distinct history, were it alive: a matter of frequency and age alone."""
-        pairs, place = np.unique(h.at_x * len(h.ages) + h.at_age, return_inverse=True)
-        x, T = h.xs[pairs // len(h.ages)], h.ages[pairs % len(h.ages)]
+        x, T, place = h.with_age()
         return np.asarray(self.model.density.expected_while_alive(horizon, x, T, **values))[:, place]
 
     def new_once(self, horizon: np.ndarray, values: dict[str, np.ndarray]) -> np.ndarray:
