@@ -5,7 +5,7 @@ paid at the end of each period.  Lengths are converted from the period's unit to
 Purchases and spending are independent given the parameters (Fader, Hardie & Lee 2005, J. Marketing Research 42:415-430).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -15,11 +15,11 @@ import pandas as pd
 import xarray as xr
 
 from funnelstats.data.customers import Customers
+from funnelstats.distributions.histories import Histories
 from funnelstats.errors import DataError, Problem
 from funnelstats.estimate import SAMPLE_DIMS, Estimate
 from funnelstats.interval import DEFAULT, Interval
 from funnelstats.models.buying import DRAWS, PIECE, SUMMARY_DRAWS, BuyingFit
-from funnelstats.models.discounted import discounted_while_alive
 from funnelstats.models.spend import SpendFit
 from funnelstats.window import DAYS_PER, Unit
 
@@ -102,9 +102,8 @@ class LifetimeValue:
             raise DataError("the customers", [Problem("customers", f"expected names of the data, found {unknown[:5]}")])
         keep = np.array([place[name] for name in names])
         chosen, values = data.select(keep), self.purchases.flat(DRAWS)
-        bought, pair = self._discounted(chosen, values)
         h = chosen.histories()
-        rows = self.purchases.alive_once(h, values) * bought[:, pair]
+        rows = self.purchases.alive_once(h, values) * self._bought_by(h, values)(slice(None))
         spent = self.margin * self.spend.expected_once(keep, self.spend.flat(DRAWS))
         return self._estimate(rows[:, h.row] * spent, ("customer",), self.words, customer=names)
 
@@ -128,22 +127,25 @@ class LifetimeValue:
     def _factors(self) -> np.ndarray:
         return np.asarray((1 + self.discount_rate) ** -np.arange(1.0, self.horizon + 1))
 
-    def _discounted(self, data: Customers, values: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Discounted purchases by pair of frequency and age, and the pair of each distinct history."""
-        ends, factors = self._ends(), self._factors()
-        return discounted_while_alive(self.purchases, data.histories(), ends=ends, factors=factors, values=values)
+    def _bought_by(self, h: Histories, values: dict[str, np.ndarray]) -> Callable[[slice], np.ndarray]:
+        """Discounted purchases of living customers: increments times their factors, summed by parts."""
+        factors = self._factors()
+        return self.purchases.bought_by(h, self._ends(), factors - np.append(factors[1:], 0.0), values)
 
     def _pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Places of some customers, and their values, shape (k, n); those of equal histories are neighbours."""
         h, values, spend = self.purchases.data.histories(), self.purchases.flat(SUMMARY_DRAWS), self.spend.flat(SUMMARY_DRAWS)
-        bought, pair = self._discounted(self.purchases.data, values)
+        alive_by, bought_by = self.purchases.alive_by(h, values), self._bought_by(h, values)
         order = np.argsort(h.row, kind="stable")
-        size = max(1, PIECE // len(bought))
+        size = max(1, PIECE // len(next(iter(values.values()))))
         for start in range(0, len(order), size):
             at = order[start : start + size]
             rows = slice(h.row[at[0]], h.row[at[-1]] + 1)
-            alive = self.purchases.alive_once(h.part(rows), values) * bought[:, pair[rows]]
-            yield at, alive[:, h.row[at] - rows.start] * (self.margin * self.spend.expected_once(at, spend))
+            yield (
+                at,
+                (alive_by(rows) * bought_by(rows))[:, h.row[at] - rows.start]
+                * (self.margin * self.spend.expected_once(at, spend)),
+            )
 
     def _estimate(self, values: np.ndarray, dims: tuple[str, ...], words: str, **coords: Any) -> Estimate:
         shape = (self.purchases.record.chains, -1, *values.shape[1:])

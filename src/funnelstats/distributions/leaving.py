@@ -9,6 +9,7 @@ All three are positive, the first two depend on (x, T) alone and the third on (x
 histories the integrals are some 12,000, and nothing is lost by subtraction.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -69,10 +70,14 @@ def log_integral(p: Any, q: Any, t: Any, end: Any, *, alpha: Any, beta: Any, xp:
     return top + xp.log(xp.total(xp.exp(terms - xp.widen(top)), axis=-1))
 
 
+def pairs(h: Histories) -> int:
+    """How many pairs of frequency and age, and of frequency and recency, there are."""
+    return len(h.with_age()[0]) + len(h.with_recency()[0])
+
+
 def effort(h: Histories) -> int:
     """Elements that one evaluation of the sum costs."""
-    (x, *_), (x_last, *_) = h.with_age(), h.with_recency()
-    return len(h) + NODES * (len(x) + len(x_last))
+    return len(h) + NODES * pairs(h)
 
 
 def total_log_likelihood(
@@ -87,16 +92,38 @@ def total_log_likelihood(
 
 
 def _sum(h: Histories, shapes: Any, xp: Any) -> Any:
-    r, alpha, s, beta = shapes
-    (x, T, at_age), (x_last, t, at_last), end = h.with_age(), h.with_recency(), h.ages[-1]
-    until = {"alpha": alpha, "beta": beta, "xp": xp}
-    ever = -(r + x) * xp.log1p(end / alpha) - s * xp.log1p(end / beta)
-    again = log_integral(r + x + 1, s, T, end, **until) + xp.log(r + x) - xp.log(alpha + T)
-    there = xp.logaddexp(ever, again - (r + x) * xp.log1p(T / alpha) - s * xp.log1p(T / beta))
-    left = log_integral(r + x_last, s + 1, t, end, **until) + xp.log(s) - xp.log(beta + t)
-    left = left - (r + x_last) * xp.log1p(t / alpha) - s * xp.log1p(t / beta)
+    r, alpha, _, _ = shapes
+    _, there, at_age, left, at_last = _by_pair(h, shapes, xp)
     of_x = np.bincount(h.at_x, weights=h.weight, minlength=len(h.xs)) * (log_rising(r, h.xs, xp=xp) - h.xs * xp.log(alpha))
     return xp.total(of_x, axis=-1) + xp.total(h.weight * xp.logaddexp(there[..., at_age], left[..., at_last]), axis=-1)
+
+
+def _by_pair(h: Histories, shapes: Any, xp: Any) -> tuple[Any, Any, np.ndarray, Any, np.ndarray]:
+    """Logs of being alive, of the first two terms of the module's head, and of the third; with the pair that each row has."""
+    (x, T, at_age), (x_last, t, at_last), end = h.with_age(), h.with_recency(), h.ages[-1]
+    r, alpha, s, beta = shapes
+    until = {"alpha": alpha, "beta": beta, "xp": xp}
+    ever = -(r + x) * xp.log1p(end / alpha) - s * xp.log1p(end / beta)
+    alive = -(r + x) * xp.log1p(T / alpha) - s * xp.log1p(T / beta)
+    again = log_integral(r + x + 1, s, T, end, **until) + xp.log(r + x) - xp.log(alpha + T)
+    left = log_integral(r + x_last, s + 1, t, end, **until) + xp.log(s) - xp.log(beta + t)
+    left = left - (r + x_last) * xp.log1p(t / alpha) - s * xp.log1p(t / beta)
+    return alive, xp.logaddexp(ever, again + alive), at_age, left, at_last
+
+
+def alive_by(h: Histories, *, r: Any, alpha: Any, s: Any, beta: Any) -> Callable[[slice], np.ndarray]:
+    """Probability of being alive of any rows of ``h``, for parameters of shape (k, 1): made when asked for, from what is kept by pair."""
+    size = max(1, CHUNK // effort(h))
+    columns = np.stack([r, alpha, s, beta])
+    found = [_by_pair(h, columns[:, start : start + size], ops) for start in range(0, len(r), size)]
+    alive, there, left = (np.concatenate([one[at] for one in found]) for at in (0, 1, 3))
+    at_age, at_last, ever = found[0][2], found[0][4], np.exp(there - alive)
+
+    def of(rows: slice) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return np.asarray(1 / (ever[:, at_age[rows]] + np.exp(left[:, at_last[rows]] - alive[:, at_age[rows]])))
+
+    return of
 
 
 def expansion(

@@ -41,6 +41,33 @@ class BuyingFit[M](Fit[M, Customers]):
     def bought_once(self, h: Histories, horizon: float, values: dict[str, np.ndarray]) -> np.ndarray:
         """Expected purchases within ``horizon`` of each distinct history, were it alive."""
 
+    def bought_weighted(
+        self, x: np.ndarray, T: np.ndarray, ends: np.ndarray, weights: np.ndarray, values: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        """Weighted sum over horizons of the expected purchases of living customers, by frequency and age; shape (k, n)."""
+        h = Histories.of(x, np.where(x > 0, T, 0.0), T)
+        total = np.sum(
+            [weight * self.bought_once(h, float(end), values) for end, weight in zip(ends, weights, strict=True)], axis=0
+        )
+        return np.asarray(total[:, h.row])
+
+    def alive_by(self, h: Histories, values: dict[str, np.ndarray]) -> Callable[[slice], np.ndarray]:
+        """Return P(alive) of any rows of ``h``, shape (k, n), made when they are asked for."""
+        return lambda rows: self.alive_once(h.part(rows), values)
+
+    def bought_by(
+        self, h: Histories, ends: np.ndarray, weights: np.ndarray, values: dict[str, np.ndarray]
+    ) -> Callable[[slice], np.ndarray]:
+        """Return what living customers of any rows of ``h`` will buy up to each end, times its weight; shape (k, n).
+
+        It depends on frequency and age alone, and there are far fewer such pairs than histories: each is worked out once.
+        """
+        x, T, pair = h.with_age()
+        if len(x) * len(next(iter(values.values()))) > HELD:
+            return lambda rows: self.bought_weighted(h.x[rows], h.T[rows], ends, weights, values)
+        bought = self.bought_weighted(x, T, ends, weights, values)
+        return lambda rows: bought[:, pair[rows]]
+
     @abstractmethod
     def new_once(self, horizon: np.ndarray, values: dict[str, np.ndarray]) -> np.ndarray:
         """Expected repeat purchases of a newcomer; horizons of shape (m,), parameters of shape (k, 1)."""
@@ -128,12 +155,11 @@ class BuyingFit[M](Fit[M, Customers]):
         for name in ("probability_alive", "expected_purchases"):
             for part in ("", "_lower", "_upper"):
                 columns[name + part] = np.empty(len(h))
-        for at, piece, values in pieces(h, self.flat(SUMMARY_DRAWS)):
-            alive = self.alive_once(piece, values)
-            for name, found in (
-                ("probability_alive", alive),
-                ("expected_purchases", alive * self.bought_once(piece, horizon, values)),
-            ):
+        values = self.flat(SUMMARY_DRAWS)
+        alive_by, bought_by = self.alive_by(h, values), self.bought_by(h, np.array([horizon]), np.ones(1), values)
+        for at in pieces(h, values):
+            alive = alive_by(at)
+            for name, found in (("probability_alive", alive), ("expected_purchases", alive * bought_by(at))):
                 columns[name][at] = found.mean(axis=0)
                 columns[f"{name}_lower"][at], columns[f"{name}_upper"][at] = interval.of(found, axis=0)
         frame = pd.DataFrame(
@@ -194,8 +220,8 @@ class BuyingFit[M](Fit[M, Customers]):
             raise DataError(words, [Problem("customers", found, "use .table(horizon=...), or name the customers you want")])
         h = data.histories()
         out = np.empty((size, len(h)))
-        for at, piece, part in pieces(h, values):
-            out[:, at] = quantity(piece, part)
+        for at in pieces(h, values):
+            out[:, at] = quantity(h.part(at), values)
         draws = xr.DataArray(out[:, h.row].reshape(self.record.chains, -1, len(h.row)), dims=("chain", "draw", "customer"),
                              coords={"customer": data.names})  # fmt: skip
         return Estimate(draws=draws, description=words, unit=unit)
@@ -206,9 +232,8 @@ def places(draws: int, most: int | None) -> np.ndarray:
     return np.arange(draws) if most is None or draws <= most else np.linspace(0, draws - 1, most).round().astype(int)
 
 
-def pieces(h: Histories, values: dict[str, np.ndarray]) -> Iterator[tuple[slice, Histories, dict[str, np.ndarray]]]:
+def pieces(h: Histories, values: dict[str, np.ndarray]) -> Iterator[slice]:
     """Cut the distinct histories so that draws times rows stay small."""
     size = max(1, PIECE // len(next(iter(values.values()))))
     for start in range(0, len(h), size):
-        at = slice(start, min(start + size, len(h)))
-        yield at, h.part(at), values
+        yield slice(start, min(start + size, len(h)))

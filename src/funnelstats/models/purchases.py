@@ -4,7 +4,7 @@ Each is a density of ``distributions`` fitted to the distinct histories.  Times 
 learned, so that priors mean the same in days and in weeks; parameters are given back in the data's unit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, ClassVar
@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from funnelstats.data.customers import Customers
-from funnelstats.distributions import bgnbd, mbgnbd, paretonbd
+from funnelstats.distributions import bgnbd, leaving, mbgnbd, paretonbd
+from funnelstats.distributions.ahead import weighted_while_alive
 from funnelstats.distributions.histories import Histories
 from funnelstats.errors import DataError, FitError, Problem
 from funnelstats.inference.diagnose import Check
 from funnelstats.inference.parametric import ROUGH, Likelihood, Method, Parameter, learn
 from funnelstats.inference.priors import Prior
-from funnelstats.models.buying import BuyingFit
+from funnelstats.models.buying import HELD, BuyingFit
 from funnelstats.models.learned import parts_of
 from funnelstats.models.record import check_request
 
@@ -215,10 +216,25 @@ class PurchasesFit(BuyingFit[Any]):
         """P(alive) of each distinct history."""
         return np.asarray(self.model.density.probability_alive(h.x, h.t_x, h.T, **values))
 
+    def alive_by(self, h: Histories, values: dict[str, np.ndarray]) -> Callable[[slice], np.ndarray]:
+        """See :class:`~funnelstats.models.buying.BuyingFit`; the integrals of a Pareto/NBD once for each pair they depend on."""
+        if isinstance(self.model, ParetoNbd) and leaving.pairs(h) * len(values["r"]) <= HELD:
+            return leaving.alive_by(h, **values)
+        return super(PurchasesFit, self).alive_by(h, values)
+
     def bought_once(self, h: Histories, horizon: float, values: dict[str, np.ndarray]) -> np.ndarray:
         """Expected purchases of each distinct history, were it alive: a matter of frequency and age alone."""
         x, T, place = h.with_age()
         return np.asarray(self.model.density.expected_while_alive(horizon, x, T, **values))[:, place]
+
+    def bought_weighted(
+        self, x: np.ndarray, T: np.ndarray, ends: np.ndarray, weights: np.ndarray, values: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        """See :class:`~funnelstats.models.buying.BuyingFit`; by a curve for each frequency where one expectation is dear."""
+        if isinstance(self.model, BgNbd):
+            survived = values | {"b": values["b"] + self.model.density.FIRST}  # tosses beside those at repeat purchases
+            return weighted_while_alive(ends, weights, x, T, **survived)
+        return super(PurchasesFit, self).bought_weighted(x, T, ends, weights, values)  # fmt: skip
 
     def new_once(self, horizon: np.ndarray, values: dict[str, np.ndarray]) -> np.ndarray:
         """Expected repeat purchases of a newcomer."""
