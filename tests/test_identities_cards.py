@@ -135,6 +135,20 @@ def test_card_carries_the_numbers_of_the_estimate(log):
     assert made.as_of == "2026-06-30"
 
 
+def test_value_of_customers_is_by_the_model_that_was_asked_for():
+    book, asked = fs.Transactions.of("bundled:cdnow"), {"seed": 1, "as_of": "1997-09-30", "draws": 100, "margin": 0.3}
+    found = {name: fs.quantity(book, "customers_value", model=name, **asked) for name in ("BG/NBD", "MBG/NBD")}
+    assert found["MBG/NBD"].card.id != found["BG/NBD"].card.id
+    data = book.customers(unit="week", as_of="1997-09-30")
+    monthly = 1.1 ** (1 / 12) - 1
+    fits = fs.BgNbd().fit(data, seed=1, draws=100), fs.GammaGamma().fit(data, seed=1, draws=100)
+    by_hand = fs.lifetime_value(*fits, horizon=12, period="month", discount_rate=monthly, margin=0.3).total()
+    assert found["BG/NBD"].estimate.point == by_hand.point
+    assert "seed = 1, as_of = '1997-09-30', draws = 100, margin = 0.3, model = 'BG/NBD'" in found["BG/NBD"].card.text()
+    with pytest.raises(fs.DataError, match=r"model: expected one of BG/NBD, MBG/NBD, Pareto/NBD, found 'BGNBD'"):
+        fs.quantity(book, "customers_value", model="BGNBD", **asked)
+
+
 def test_every_source_is_in_the_digest_whatever_stands_first(log, frame):
     """A value per lead rests on the funnel and on the order book; either may change."""
     book = fs.Transactions.of(pd.DataFrame({"customer": ["A", "B"], "date": ["2026-01-01"] * 2, "amount": [1.0, 2.0]}))

@@ -166,7 +166,7 @@ def world(tmp_path_factory):
     good = write_notebook(
         root / "10_good.ipynb", SHOW, "import sys; rows = open(data).read().count('\\n')", "show('rows', rows)",
         "show('headline', rows * factor); print(sys.executable)",
-        parameters='data = "bundled:crm_second"\nfactor = 2', title="# Good\n\nA formula, $x^2$, for $5.",
+        parameters='data = "bundled:crm_second"\nfactor = 2', title="# Good\n\nA formula, $x^2$, for $5. See [next](20_bad.ipynb).",
     )  # fmt: skip
     bad = write_notebook(
         root / "20_bad.ipynb", "one = 1",
@@ -249,6 +249,7 @@ def test_pages_need_nothing_from_outside(world):
     page = (world["out"] / "10_good.html").read_text()
     assert "<math" in page
     assert "for $5." in page
+    assert 'href="20_bad.html"' in page
     assert hashlib.sha256(world["deals"].read_bytes()).hexdigest()[:16] in page
 
 

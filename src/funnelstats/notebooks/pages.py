@@ -65,6 +65,7 @@ def notebook_page(run: Run, data: dict[str, Any] | None) -> str:
     look = {"template_name": "basic", "exclude_input_prompt": True, "exclude_output_prompt": True, "exclude_anchor_links": True}
     exporter = HTMLExporter(**look)
     body, resources = exporter.from_notebook_node(_with_mathml(tidy(run.notebook)))
+    body = re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body)  # the other notebooks are pages, too
     foot = (
         f'funnelstats {version("funnelstats")}. {_origin(data)} <a href="notebooks/{run.name}.ipynb">This page as a notebook</a>'
     )

@@ -158,11 +158,12 @@ class Card:
         """How it is computed again, in words; empty where there is no recipe."""
         recipe = self.recipe
         if recipe.get("quantity"):
-            return f"by the quantity {recipe['quantity']}"
-        if not recipe.get("notebook"):
+            by, given = f"by the quantity {recipe['quantity']}", {"seed": recipe.get("seed")} | recipe.get("settings", {})
+        elif recipe.get("notebook"):
+            by, given = f"by the notebook {recipe['notebook']}", recipe.get("reads", {}) | recipe.get("parameters", {})
+        else:
             return ""
-        given = recipe.get("reads", {}) | recipe.get("parameters", {})
-        return f"by the notebook {recipe['notebook']} with " + ", ".join(f"{name} = {value!r}" for name, value in given.items())
+        return f"{by} with " + ", ".join(f"{name} = {value!r}" for name, value in given.items())
 
     def checklist(self) -> dict[str, str]:
         """Items of the reporting guidelines with what the card says of each; ``""`` where nothing was stated.
