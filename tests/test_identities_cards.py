@@ -23,7 +23,7 @@ SPEC = {
 }
 
 
-#: Quantities of the crossed model take a sampler; they are asked in test_report_document and test_report_verify.
+#: Quantities of the crossed model take a sampler; they are asked in test_report_document.
 SAMPLED = ("league_first", "adjusted_gain")
 
 

@@ -64,6 +64,7 @@ class EventLog:
     _counted: dict[tuple[tuple[str, ...], Definition], tuple[pd.DataFrame, str]] = field(
         default_factory=dict, init=False, repr=False
     )
+    _won: dict[tuple[str, ...], pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -129,8 +130,10 @@ class EventLog:
     def won_amounts(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
         """Describe the amounts of what was won: n, n without an amount, mean, sd and total in ``currency``, per segment."""
         by = (by,) if isinstance(by, str) else tuple(by)
-        people = self._segmented(self._reach(Definition(optional=self.optional), (*self._carried(by), "amount")), by)
-        return describe(people.filter(people.fate == "won"), by).assign(currency=self.currency)
+        if by not in self._won:
+            people = self._people(by)
+            self._won[by] = describe(people.filter(people.fate == "won"), by).assign(currency=self.currency)
+        return self._won[by].copy()
 
     def pipeline(self, by: str | Sequence[str] = (), *, every: float) -> Pipeline:
         """Count what a forecast needs: what is open, came in by spans of length ``every``, was won, and left each stage at which age."""

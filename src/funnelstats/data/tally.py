@@ -91,17 +91,14 @@ def _within(people: ir.Table, moments: list[ir.Value], definition: Definition, w
 def to_counts(histogram: pd.DataFrame, *, stages: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
     """Add the histogram up to the frame of :class:`~funnelstats.data.stages.StageCounts`."""
     youth = {k: age for k, age in enumerate(_maturities(histogram, len(stages)))}
-    age = histogram["age"]
+    age, fate, n = histogram["age"], histogram["fate"], histogram["n"]
     young = age.isna() | (age < histogram["k"].map(youth))
-    histogram = histogram.assign(maturing=(histogram["fate"] == "open") & young)
-    segments = histogram[list(by)].drop_duplicates() if by else pd.DataFrame(index=[0])
-    grid = segments.merge(pd.DataFrame({"k": range(len(stages))}), how="cross")
+    parts = {name: n.where(fate == name, 0) for name in ("advanced", "lost", "open")}
+    parts = {"entered": n, **parts, "maturing": parts["open"].where(young, 0)}
     keys = [*by, "k"]
-    parts = {"entered": histogram} | {fate: histogram[histogram["fate"] == fate] for fate in ("advanced", "lost", "open")}
-    parts["maturing"] = histogram[histogram["maturing"]]
-    for name, part in parts.items():
-        sums = part.groupby(keys, as_index=False, dropna=False).agg(**{name: ("n", "sum")})
-        grid = grid.merge(sums, on=keys, how="left")
+    sums = histogram[keys].assign(**parts).groupby(keys, as_index=False, dropna=False).sum()
+    segments = histogram[list(by)].drop_duplicates() if by else pd.DataFrame(index=[0])
+    grid = segments.merge(pd.DataFrame({"k": range(len(stages))}), how="cross").merge(sums, on=keys, how="left")
     grid[list(parts)] = grid[list(parts)].fillna(0).astype("int64")
     grid = grid.sort_values(keys, kind="stable").assign(stage=lambda t: t["k"].map(dict(enumerate(stages))))
     return grid[[*by, "stage", *parts]].reset_index(drop=True)
@@ -116,13 +113,9 @@ def to_hazards(histogram: pd.DataFrame, *, stages: Sequence[str], by: Sequence[s
     stays = histogram[(histogram["fate"] != "in") & histogram["age"].notna()].copy()
     stays["age"] = stays["age"].astype("int64") - (stays["fate"] == "open")
     stays = stays[stays["age"] >= 0]
-    stays["fate"] = stays["fate"].replace("open", "censored")
-    keys = [*by, "k"]
-    wide = stays.pivot_table(
-        index=[*keys, "age"], columns="fate", values="n", aggfunc="sum", fill_value=0, dropna=False, observed=True
-    )
-    wide = wide.reindex(columns=["advanced", "lost", "censored"], fill_value=0)
-    wide = wide[wide.sum(axis=1) > 0]
+    keys, exits = [*by, "k"], {"advanced": "advanced", "lost": "lost", "censored": "open"}
+    parts = {name: stays["n"].where(stays["fate"] == fate, 0) for name, fate in exits.items()}
+    wide = stays[[*keys, "age"]].assign(**parts).groupby([*keys, "age"], dropna=False).sum()
     leaving = wide.sum(axis=1)
     at_risk = leaving[::-1].groupby(level=keys, dropna=False).cumsum()[::-1]
     frame = wide.assign(at_risk=at_risk).reset_index()
@@ -133,7 +126,7 @@ def to_hazards(histogram: pd.DataFrame, *, stages: Sequence[str], by: Sequence[s
 
 def _maturities(histogram: pd.DataFrame, n_stages: int) -> list[float]:
     """Age by which 90 % of those who will advance from each stage have done so (Aalen-Johansen, all segments together)."""
-    pooled = histogram.groupby(["k", "fate", "age"], as_index=False, dropna=False).agg(n=("n", "sum"))
+    pooled = histogram.groupby(["k", "fate", "age"], dropna=False)["n"].sum().reset_index()
     frame = to_hazards(pooled, stages=[str(k) for k in range(n_stages)], by=())
     ages = []
     for k in range(n_stages):

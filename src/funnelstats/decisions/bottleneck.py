@@ -178,7 +178,7 @@ def best_decile(rates: Estimate, *, group: str) -> Estimate:
     -------
     Estimate, dims (chain, draw, stage)
     """
-    draws = rates.draws.quantile(0.9, dim=group).drop_vars("quantile")
+    draws = rates.draws.quantile(0.9, dim=group, skipna=False).drop_vars("quantile")
     return Estimate(draws=draws, unit=rates.unit, description=f"best decile over {group} of {rates.description}")
 
 
@@ -196,7 +196,7 @@ def fastest_decile(times: Estimate, *, group: str) -> Estimate:
     -------
     Estimate, dims (chain, draw, stage)
     """
-    draws = times.draws.quantile(0.1, dim=group).drop_vars("quantile")
+    draws = times.draws.quantile(0.1, dim=group, skipna=False).drop_vars("quantile")
     return Estimate(draws=draws, unit=times.unit, description=f"fastest decile over {group} of {times.description}")
 
 

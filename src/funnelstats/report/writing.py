@@ -5,11 +5,8 @@ and no count of fewer than ten is shown.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
-
-import ibis
 
 from funnelstats.data.counts import CountsLog
 from funnelstats.data.events import EventLog
@@ -87,7 +84,7 @@ def write_report(
     _check(paths, smallest, compare)
     log, fits = parts_of(data)
     if log is not None and not names:
-        log = _kept(pseudonymise(cast(Any, log), key=key))
+        log = pseudonymise(cast(Any, log), key=key)
     if counts_only and log is not None:
         log, fits = without_records(log, by=_columns(log), k=smallest), ()
     book = orders if orders is None or isinstance(orders, Transactions) else Transactions.of(orders)
@@ -109,14 +106,6 @@ def _check(paths: Sequence[Path], smallest: int, compare: str | Path | None) -> 
         problems.append(Problem("smallest", f"expected 1 or more, found {smallest}"))
     if problems:
         raise DataError("the report", problems)
-
-
-def _kept(log: EventLog | CountsLog) -> EventLog | CountsLog:
-    """The same log with its pseudonyms in place, so that they are not looked up again for every count."""
-    if not isinstance(log, EventLog):
-        return log
-    table = log.events.get_backend().create_table(ibis.util.gen_name("report"), log.events, temp=True)
-    return replace(log, events=table)
 
 
 def _columns(log: EventLog | CountsLog) -> list[str]:
