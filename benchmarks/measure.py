@@ -38,11 +38,11 @@ class Timing:
         return statistics.median(self.warm) if self.warm else self.cold
 
 
-def timed(task: Callable[[], Any], *, repeats: int) -> Timing:
-    """Call ``task`` once cold and ``repeats`` times warm, in this process."""
-    seconds = []
+def timed(task: Callable[[], Any], *, repeats: int, lasting: float = 0.0) -> Timing:
+    """Call ``task`` once cold and ``repeats`` times warm, in this process; what is quick again and again, until ``lasting`` seconds are over."""
+    seconds: list[float] = []
     result = None
-    for _ in range(repeats + 1):
+    while len(seconds) <= repeats or sum(seconds[1:]) < lasting:
         start = time.perf_counter()
         result = task()
         seconds.append(time.perf_counter() - start)

@@ -7,7 +7,7 @@ part of the data, so that weeks are never read as days.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -48,6 +48,11 @@ class Customers:
     currency, source, note : str
         ISO code; where the data come from; what was left out, and by which rule.
 
+    Attributes
+    ----------
+    fingerprint : str
+        SHA-256 of every number and of the unit; names are no part of it.
+
     Raises
     ------
     DataError
@@ -68,6 +73,7 @@ class Customers:
     currency: str = ""
     source: str = "customers"
     note: str = ""
+    fingerprint: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         problems = list(_violations(self))
@@ -79,6 +85,7 @@ class Customers:
                 own = np.array(getattr(self, name), dtype=np.int64 if name in whole else float)
                 own.setflags(write=False)
                 object.__setattr__(self, name, own)  # a private copy that nobody can write to
+        object.__setattr__(self, "fingerprint", _fingerprint(self))
 
     @classmethod
     def of(
@@ -136,15 +143,6 @@ class Customers:
         """Time since the last purchase, T - recency: what RFM scores call recency."""
         return np.asarray(self.T - self.recency)
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of every number and of the unit; names are no part of it."""
-        content = hashlib.sha256(f"{self.unit} {self.later}".encode())
-        for name in (*_COLUMNS, "later_frequency", "later_value"):
-            part = getattr(self, name)
-            content.update(b"none" if part is None else np.ascontiguousarray(part).data)
-        return content.hexdigest()
-
     def histories(self) -> Histories:
         """Return the distinct rows with their weights; ``histories.row`` leads from each row here to its own."""
         return Histories.of(self.frequency, self.recency, self.T, weight=self.weight)
@@ -173,6 +171,14 @@ class Customers:
         note = f"; {self.note}" if self.note else ""
         return (f"<Customers of {self.source}: {self.n:,} customers, {self.repeaters:,} of them with repeat purchases; "
                 f"T up to {self.T.max():.4g} {self.unit}s{after}{note}>")  # fmt: skip
+
+
+def _fingerprint(c: Customers) -> str:
+    content = hashlib.sha256(f"{c.unit} {c.later}".encode())
+    for name in (*_COLUMNS, "later_frequency", "later_value"):
+        part = getattr(c, name)
+        content.update(b"none" if part is None else np.ascontiguousarray(part).data)
+    return content.hexdigest()
 
 
 def _violations(c: Customers) -> Iterator[Problem]:

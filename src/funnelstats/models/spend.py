@@ -27,6 +27,8 @@ from funnelstats.models.record import check_request
 #: A larger correlation of frequency and spending, in absolute value, is worth a look.
 CORRELATED = 0.2
 FEW = 10
+#: (p, q - 1, v) whose population spends the observed mean, which is 1 here: v = (q - 1) / p.
+_STARTS = ((5.0, 2.5, 0.5), (1.0, 1.0, 1.0), (20.0, 5.0, 0.25))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,29 +74,27 @@ class GammaGamma:
         check_request("GammaGamma.fit", method=method, methods=Method, seed=seed, draws=draws, chains=chains)
         if not isinstance(data, Customers):
             raise DataError("the data", [Problem("data", f"expected Customers, found {type(data).__name__}")])
-        back = data.frequency > 0
-        missing = np.flatnonzero(np.isnan(data.monetary_value) & back)
-        if len(missing):
+        back = np.flatnonzero(data.frequency > 0)
+        value = data.monetary_value[back]
+        if len(missing := back[np.isnan(value)]):
             found = (
                 f"expected a value for every customer with repeat purchases, found {len(missing):,} without ({rows_of(missing)})"
             )
             raise DataError(data.source, [Problem("monetary_value", found, "read the order book with its amounts")])
-        used = back & (data.monetary_value > 0)  # a missing value is not above 0
-        if int(data.weight[used].sum()) < 2:
-            found = (
-                f"expected at least two customers with repeat purchases of a positive value, found {int(data.weight[used].sum())}"
-            )
-            raise FitError("GammaGamma", [Problem("frequency", found, "spending of the population cannot be learned from these")])
+        used, returned = back[value > 0], int(data.weight[back].sum())
         x, mean, weight = data.frequency[used], data.monetary_value[used], data.weight[used]
-        scale = float(mean @ weight) / float(weight.sum())
+        n = int(weight.sum())
+        if n < 2:
+            found = f"expected at least two customers with repeat purchases of a positive value, found {n}"
+            raise FitError("GammaGamma", [Problem("frequency", found, "spending of the population cannot be learned from these")])
+        scale = float(mean @ weight) / n
         spending = gammagamma.Spending.of(x, mean / scale, weight=weight)
         request: dict[str, Any] = {"method": method, "seed": seed, "draws": draws, "chains": chains}
-        learned = learn(self.parameters(), _likelihood(spending), starts=((5.0, 2.5, 0.4), (1.0, 1.0, 1.0), (20.0, 5.0, 0.2)),
+        learned = learn(self.parameters(), _likelihood(spending), starts=_STARTS,
                         **request, **sampling)  # fmt: skip
-        n = int(weight.sum())
         parts = parts_of(
             self, learned, self.parameters(), lambda *, p, q_above_one, v: {"p": p, "q": 1 + q_above_one, "v": v * scale},
-            shift=-n * float(np.log(scale)), checks=_checks(x, mean, weight, data, n), sampling=sampling, request=request,
+            shift=-n * float(np.log(scale)), checks=_checks(x, mean, weight, free=returned - n), sampling=sampling, request=request,
             data=data.fingerprint, n=n, window=data.window, source=data.source,
             counted=f"customers with repeat purchases of a positive value, of {data.n:,}",
         )  # fmt: skip
@@ -116,11 +116,11 @@ def _likelihood(spending: gammagamma.Spending) -> Likelihood:
     return Likelihood(expansion=expansion, many=many, tensor=tensor, rows=rows, rough=rough)
 
 
-def _checks(x: np.ndarray, mean: np.ndarray, weight: np.ndarray, data: Customers, n: int) -> tuple[Check, ...]:
-    cov = np.cov(x, mean, fweights=weight)
-    spread = float(np.sqrt(cov[0, 0] * cov[1, 1]))
-    corr = float(cov[0, 1]) / spread if spread > 0 else 0.0
-    free = data.repeaters - n
+def _checks(x: np.ndarray, mean: np.ndarray, weight: np.ndarray, *, free: int) -> tuple[Check, ...]:
+    n = int(weight.sum())
+    often, worth = x - float(x @ weight) / n, mean - float(mean @ weight) / n
+    spread = float(np.sqrt(float(often**2 @ weight) * float(worth**2 @ weight)))
+    corr = float((often * worth) @ weight) / spread if spread > 0 else 0.0
     return (
         Check(name="correlation of frequency and spending", value=corr, bound=f"within {CORRELATED}", where="the model has it at 0",
               verdict="PASS" if abs(corr) <= CORRELATED else "REVIEW"),
