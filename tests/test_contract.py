@@ -1,17 +1,21 @@
-"""Five laws and five verbs, asked of every model of conversion: closure, one currency, purity, self-description, honest absence."""
+"""Five laws and five verbs, asked of every model of conversion and every score: closure, one currency, purity, self-description, honest absence."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from funnelstats.data.cases import Cases
 from funnelstats.data.stages import StageCounts
 from funnelstats.errors import DataError
 from funnelstats.estimate import Estimate
 from funnelstats.models.encode import text_of
 from funnelstats.models.exchangeable import BetaBinomial
 from funnelstats.models.hierarchical import HierarchicalConversion
+from funnelstats.models.hierarchical_scores import HierarchicalScore
 from funnelstats.models.model import SUMMARY, load
 from funnelstats.models.pooling import CompletePooling, NoPooling
+from funnelstats.models.scores import LogisticScore
+from funnelstats.models.situations import Situations
 from funnelstats.models.trials import Trials
 
 RNG = np.random.default_rng(11)
@@ -36,7 +40,17 @@ def funnel():
     return StageCounts.of(pd.DataFrame(rows), by=["owner", "channel"], source="a made-up team")
 
 
-COUNTS = funnel()
+def clients(n=600):
+    """Clients of three trades, some of whom bought."""
+    rng = np.random.default_rng(7)
+    frame = pd.DataFrame(
+        {"job": rng.choice(["clerk", "nurse", "smith"], n), "age": rng.integers(20, 70, n), "calls": rng.poisson(2, n)}
+    )
+    chance = 1 / (1 + np.exp(1 - 0.4 * frame["calls"] + 0.8 * (frame["job"] == "smith")))
+    return Cases.of(frame.assign(bought=rng.random(n) < chance), outcome="bought", features=["job", "age", "calls"])
+
+
+COUNTS, CLIENTS = funnel(), clients()
 CASES = {
     "BetaBinomial-quadrature": (BetaBinomial(), TRIALS, {"method": "quadrature"}),
     "BetaBinomial-mle": (BetaBinomial(), TRIALS, {"method": "mle"}),
@@ -47,6 +61,9 @@ CASES = {
     "NoPooling-prior": (NoPooling(), TRIALS, {"method": "prior"}),
     "Hierarchical-mcmc": (HierarchicalConversion(groups=("owner", "channel")), COUNTS, {"method": "mcmc", "tune": 60}),
     "Hierarchical-prior": (HierarchicalConversion(groups=("owner", "channel")), COUNTS, {"method": "prior"}),
+    "LogisticScore": (LogisticScore(banded=["age"]), CLIENTS, {"method": "mle"}),
+    "HierarchicalScore": (HierarchicalScore(), CLIENTS, {"method": "laplace"}),
+    "HierarchicalScore-prior": (HierarchicalScore(), CLIENTS, {"method": "prior"}),
 }  # fmt: skip
 
 
@@ -56,7 +73,7 @@ def same(one, other):
 
 def total(data):
     """Entities of the data: what a simulation must not change."""
-    if isinstance(data, Trials):
+    if isinstance(data, Trials | Situations):
         return data.trials.tolist()
     return data.frame.loc[data.frame["stage"] == data.stages[0], "entered"].tolist()
 
@@ -64,23 +81,23 @@ def total(data):
 @pytest.fixture(scope="module", params=CASES, ids=list(CASES))
 def case(request):
     model, data, options = CASES[request.param]
-    return model.fit(data, seed=3, **SIZE, **options), options
+    return model.fit(data, seed=3, **SIZE, **options), data, options
 
 
 def test_closure(case):
-    fit, options = case
+    fit, _, options = case
     again = fit.simulate(seed=1)
     assert type(again) is type(fit.data)
     assert total(again) == total(fit.data)
     assert text_of(again) == text_of(fit.simulate(seed=1)) != text_of(fit.simulate(seed=2))
-    if options["method"] == "mle":
+    if isinstance(fit.model, BetaBinomial) and options["method"] == "mle":
         options = {"method": "quadrature"}  # simulated wins may be none, where no likelihood has a maximum
     refit = fit.model.fit(again, seed=2, **SIZE, **options)
     assert refit.predict().draws.dims == fit.predict().draws.dims
 
 
 def test_one_currency(case):
-    fit, _ = case
+    fit, *_ = case
     rates = fit.predict()
     assert isinstance(rates, Estimate)
     assert rates.draws.dims[:2] == ("chain", "draw")
@@ -89,10 +106,10 @@ def test_one_currency(case):
 
 
 def test_purity(case):
-    fit, options = case
+    fit, data, options = case
     before = text_of(fit.data)
-    again = fit.model.fit(fit.data, seed=3, **SIZE, **options)
-    other = fit.model.fit(fit.data, seed=4, **SIZE, **options)
+    again = fit.model.fit(data, seed=3, **SIZE, **options)
+    other = fit.model.fit(data, seed=4, **SIZE, **options)
     assert same(again.tree, fit.tree)
     assert not same(other.tree, fit.tree)
     assert text_of(fit.data) == before
@@ -100,7 +117,7 @@ def test_purity(case):
 
 
 def test_self_description_and_keeping(case, tmp_path):
-    fit, options = case
+    fit, _, options = case
     text = repr(fit)
     assert all(part in text for part in (type(fit.model).__name__, options["method"], fit.record.id, fit.diagnose().verdict))
     back = load(fit.save(tmp_path / "fit.nc"))
@@ -108,10 +125,13 @@ def test_self_description_and_keeping(case, tmp_path):
     assert text_of(back.data) == text_of(fit.data)
     assert (back.record, back.model) == (fit.record, fit.model)
     np.testing.assert_array_equal(back.predict().draws, fit.predict().draws)
+    if isinstance(fit.data, Situations):
+        new = pd.DataFrame({"job": ["smith", "of another trade"], "age": [33, 90], "calls": [4, 0]})
+        pd.testing.assert_frame_equal(back.scores(new), fit.scores(new))
 
 
 def test_summary_and_tree(case):
-    fit, _ = case
+    fit, *_ = case
     table = fit.summary()
     assert tuple(table.columns) == SUMMARY
     assert np.all(table["lower"] <= table["upper"])
@@ -122,12 +142,15 @@ def test_summary_and_tree(case):
     assert np.all(tree["log_likelihood"]["wins"] <= 0)
 
 
-@pytest.mark.parametrize("model", [BetaBinomial(), CompletePooling(), NoPooling(), HierarchicalConversion(groups="owner")],
-                         ids=lambda m: type(m).__name__)  # fmt: skip
-def test_honest_absence(model):
+MODELS = [(BetaBinomial(), TRIALS), (CompletePooling(), TRIALS), (NoPooling(), TRIALS), (HierarchicalConversion(groups="owner"), COUNTS),
+          (LogisticScore(), CLIENTS), (HierarchicalScore(), CLIENTS)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "data"), MODELS, ids=[type(model).__name__ for model, _ in MODELS])
+def test_honest_absence(model, data):
     with pytest.raises(DataError, match="method: expected one of"):
-        model.fit(TRIALS, seed=1, method="magic")
+        model.fit(data, seed=1, method="magic")
     with pytest.raises(DataError, match="draws: expected a whole number of at least 1, found 0\n  chains: expected"):
-        model.fit(TRIALS, seed=1, draws=0, chains=0)
+        model.fit(data, seed=1, draws=0, chains=0)
     with pytest.raises(DataError, match="found dict"):
         model.fit({"wins": 3}, seed=1)

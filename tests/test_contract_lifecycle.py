@@ -103,7 +103,7 @@ def test_a_maximum_at_infinity_is_said(name):
     """These customers hardly differ in loyalty: the likelihood rises with a and b for ever, and a / (a + b) is all it tells."""
     model, data = MODELS[name]
     fit = model.fit(data, seed=1, method="mle")
-    assert "parameters at a bound 1 at concentration" in str(fit.diagnose())
+    assert "parameters at a bound 1 (concentration)" in str(fit.diagnose())
     assert fit.diagnose().verdict == "REVIEW"
     draws = fit.to_datatree()["posterior"].to_dataset()
     share = draws["a"] / (draws["a"] + draws["b"])

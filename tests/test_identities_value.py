@@ -133,8 +133,10 @@ def test_value_per_lead_and_its_cost():
     [
         ({"horizon": 0}, "horizon: expected a whole number of months, 1 or more, found 0"),
         ({"horizon": 1.5}, "horizon: expected a whole number of months"),
-        ({"discount_rate": -0.1}, "discount_rate: expected 0 or more for each month"),
-        ({"margin": 0}, "margin: expected a positive share"),
+        ({"discount_rate": -0.1}, "discount_rate: expected a share from 0 to 1 for each month"),
+        ({"discount_rate": 10}, "discount_rate: expected a share from 0 to 1 for each month .* found 10"),
+        ({"margin": 0}, "margin: expected a share above 0, 1 at the most"),
+        ({"margin": 30}, "margin: expected a share above 0, 1 at the most .* found 30"),
         ({"period": "quarter"}, "period: expected one of day, week, month, year, found 'quarter'"),
     ],
 )
@@ -144,8 +146,17 @@ def test_bad_requests_are_named(published, change, message):
 
 
 def test_a_rate_has_a_period_and_both_fits_the_same_customers(published, cdnow):
-    with pytest.raises(TypeError, match="period"):
+    with pytest.raises(DataError, match=r'period: expected one of .*, found none; .*write period="month"'):
         lifetime_value(*published, horizon=12, discount_rate=0.01)
+    with pytest.raises(DataError, match="found none; write discount_rate=0 for none"):
+        lifetime_value(*published, horizon=12, period="month")
+    with pytest.raises(DataError) as caught:
+        lifetime_value(*published)
+    assert [problem.where for problem in caught.value.problems] == ["horizon", "discount_rate", "period"]
+    with pytest.raises(
+        DataError, match=r"purchases: expected a fit of BgNbd, .* found SpendFit\n  spend: expected a fit of GammaGamma, found"
+    ):
+        lifetime_value(*reversed(published), horizon=12, period="month", discount_rate=0.01)
     with pytest.raises(
         DataError, match=r"spend: expected the customers of the purchases \(3, in weeks\), found others \(2,357, in weeks\)"
     ):

@@ -9,7 +9,7 @@ from funnelstats.data.crm import read_crm
 from funnelstats.data.customers import Customers
 from funnelstats.data.datasets import dataset_path, load_dataset
 from funnelstats.data.transactions import Transactions
-from funnelstats.errors import DataError
+from funnelstats.errors import DataError, DataWarning
 from funnelstats.window import ObservationWindow
 
 
@@ -44,14 +44,25 @@ def test_all_problems_of_a_history_at_once():
      "recency, T: expected whole days, found sevenths such as 30.43: these are weeks; say unit=\"week\""),
     ({"T": [38.86, 38.86], "unit": "day", "window": ObservationWindow.of("1997-09-30", unit="week")},
      "unit: expected the window's unit 'week', found 'day'"),
-    ({"T": [38.86, 38.86], "unit": "fortnight"}, "unit: expected one of day, week, month, year, found 'fortnight'"),
+    ({"T": [38.86, 38.86], "unit": "fortnight"},
+     "unit: expected one of day, week, month, year, found 'fortnight'; say in which the times were measured, as unit=\"week\""),
+    ({"T": [38.86, 38.86]}, "unit: expected one of day, week, month, year, found none; say in which the times were measured, as unit=\"week\""),
     ({"T": [np.nan, 38.86], "unit": "week"},
      "T: expected a number in every row, found a missing or infinite one (row 1); leave customers with unknown dates out"),
     ({"T": [38.86, 38.86, 1.0], "unit": "week"},
      "frequency, recency, T, monetary_value, weight: expected one of each for every customer, found shapes [(2,), (3,)]"),
-], ids=["days for weeks", "weeks for days", "two units", "no unit", "nan", "lengths"])  # fmt: skip
+], ids=["days for weeks", "weeks for days", "two units", "no such unit", "no unit", "nan", "lengths"])  # fmt: skip
 def test_units_and_shapes(arguments, said):
     assert refused(lambda: Customers.of([2, 0], [30.428571429, 0.0], **arguments)) == [said]
+
+
+def test_a_unit_that_makes_histories_of_many_decades_is_doubted_unless_a_window_says_so():
+    with pytest.warns(DataWarning, match='T up to 1,800 weeks is 34 years: if these are days, say unit="day"'):
+        Customers.of([2, 0], [300.0, 0.0], 1800.0, unit="week")
+    long = ObservationWindow.of("2026-06-30", start="1990-01-01", unit="week")
+    assert Customers.of([2, 0], [300.0, 0.0], 1800.0, unit="week", window=long).n == 2
+    for longest, unit in ((1040.0, "week"), (480.0, "month"), (60.0, "year"), (20_000.0, "day")):
+        Customers.of([2, 0], [30.0, 0.0], longest, unit=unit)  # what can be true is not doubted: any warning is an error here
 
 
 def test_gaps_and_words_are_named_with_their_rows_in_every_column():

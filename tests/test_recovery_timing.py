@@ -84,7 +84,7 @@ def test_consultants_are_recovered_by_partial_pooling(tmp_path):
     crm = simulate_crm(seed=11, n_leads=2500, owners=8, stages=["Lead", "Demo", "Won"], rates=[0.5, 0.4], owner_sd=0.5, channel_sd=0,
                        region_sd=0)  # fmt: skip
     log = read_crm(crm.events, mapping=crm.mapping, as_of=crm.as_of)
-    fit = CompetingExits(group="owner").fit(log.hazards(by="owner"), seed=1, draws=250, chains=2, tune=400)
+    fit = CompetingExits(group="owner").fit(log.hazards(by="owner"), seed=1, draws=150, chains=2, tune=300)
     assert fit.record.method == "mcmc"
     assert fit.diagnose()["divergences"] == 0
     assert load(fit.save(tmp_path / "fit.nc")).predict().draws.equals(fit.predict().draws)

@@ -70,7 +70,7 @@ def test_one_small_part_of_a_sum_takes_a_second_with_it():
     )
     columns = {"stage": Column(head="Stage"), **{name: Column(head=name, kind="count") for name in ("entered", "advanced", "lost", "open")},
                "rate": Column(head="Rate", kind="percent", of=("advanced",))}  # fmt: skip
-    grid = Grid.of("Stages", frame, columns, smallest=10, total=False)
+    grid = Grid.of("Stages", frame, columns, smallest=10)
     # 40 advanced is also who entered Won: hiding that one would leave 5 = 100 - 40 - 55
     assert grid.rows()[0] == ["Lead", "100", "40", "not shown", "under 10", "40.0%"]
     assert Grid.of("Stages", frame, columns, smallest=1).rows()[0] == ["Lead", "100", "40", "55", "5", "40.0%"]

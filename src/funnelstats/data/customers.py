@@ -6,19 +6,22 @@ part of the data, so that weeks are never read as days.
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
 
 from funnelstats.distributions.histories import Histories
-from funnelstats.errors import DataError, Problem
+from funnelstats.errors import DataError, DataWarning, Problem
 from funnelstats.window import DAYS_PER, ObservationWindow, Unit
 
 #: Rounding of dates to days and of days to units: times closer than this are equal.
 TOUCH = 1e-6
+#: Years of purchases beyond which a unit is doubted: histories that long are seldom kept, and then not measured so finely.
+LONGEST = {"week": 20, "month": 40, "year": 100}
 _COLUMNS = ("frequency", "recency", "T", "monetary_value", "weight")
 
 
@@ -89,7 +92,7 @@ class Customers:
 
     @classmethod
     def of(
-        cls, frequency: Any, recency: Any, T: Any, *, unit: Unit, monetary_value: Any = None, weight: Any = None,
+        cls, frequency: Any, recency: Any, T: Any, *, unit: Unit | None = None, monetary_value: Any = None, weight: Any = None,
         label: Sequence[Any] | None = None, window: ObservationWindow | None = None, currency: str = "",
         source: str = "customers",
     ) -> Self:  # fmt: skip
@@ -100,7 +103,8 @@ class Customers:
         frequency, recency, T, monetary_value, weight
             As for the class; ``T`` may be one number for all. Values of customers who never came back are dropped.
         unit : {"day", "week", "month", "year"}
-            Of recency and T; it must be said, since nothing in a number says so.
+            Of recency and T. It must be said, for nothing in a number says so: days called weeks make every rate seven times too low, and
+            only a ``window`` that T outlasts, or times longer than anybody keeps records, give them away.
         label, window, currency, source
             As for the class.
 
@@ -119,7 +123,7 @@ class Customers:
         if problems:
             raise DataError(f"{source} ({len(frequency):,} rows)", problems)
         names = None if label is None else np.asarray([str(one) for one in label], dtype=object)
-        return cls(frequency=frequency, recency=recency, T=T, monetary_value=value, weight=count, unit=unit, label=names,
+        return cls(frequency=frequency, recency=recency, T=T, monetary_value=value, weight=count, unit=cast(Unit, unit), label=names,
                    window=window, currency=currency, source=source)  # fmt: skip
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -191,7 +195,12 @@ def _violations(c: Customers) -> Iterator[Problem]:
         yield Problem("customers", "expected at least one, found none")
         return
     if c.unit not in DAYS_PER:
-        yield Problem("unit", f"expected one of {', '.join(DAYS_PER)}, found {c.unit!r}")
+        found = "none" if c.unit is None else repr(c.unit)
+        yield Problem(
+            "unit",
+            f"expected one of {', '.join(DAYS_PER)}, found {found}",
+            'say in which the times were measured, as unit="week"',
+        )
     unread = False
     for name in ("frequency", "recency", "T", "weight"):
         numbers = parts[name].dtype.kind in "iuf"
@@ -245,13 +254,17 @@ def _numeric(part: Any) -> np.ndarray:
         return values
 
 
-def _wrong_unit(x: Any, t_x: Any, T: Any, unit: str, window: ObservationWindow | None) -> Iterator[Problem]:
+def _wrong_unit(x: Any, t_x: Any, T: Any, unit: str | None, window: ObservationWindow | None) -> Iterator[Problem]:
     """Times that cannot be in the unit they are said to be in."""
     if unit not in DAYS_PER or any(np.asarray(part).dtype.kind not in "iuf" for part in (x, t_x, T)):
         return
     if window is not None and window.unit != unit:
         yield Problem("unit", f"expected the window's unit {window.unit!r}, found {unit!r}")
         return
+    longest = float(np.max(T, initial=0.0)) * DAYS_PER[unit] / DAYS_PER["year"]
+    if window is None and unit != "day" and longest > LONGEST[unit]:
+        what = f'T up to {np.max(T):,.0f} {unit}s is {longest:,.0f} years: if these are days, say unit="day"; a window says how long it was watched'
+        warnings.warn(what, DataWarning, stacklevel=4)
     if window is not None and window.start is not None and len(T) and np.max(T) > window.age(window.start) + 1:
         found = f"expected at most {window.age(window.start):.4g} {unit}s, as long as the window, found {np.max(T):g}"
         yield Problem("T", found, "are these days?" if unit != "day" else "")

@@ -157,8 +157,9 @@ class LifetimeValue:
 
 
 def lifetime_value(
-    purchases: BuyingFit[Any], spend: SpendFit, *, horizon: int, discount_rate: float, period: Unit, margin: float = 1.0
-) -> LifetimeValue:
+    purchases: BuyingFit[Any], spend: SpendFit, *, horizon: int | None = None, discount_rate: float | None = None,
+    period: Unit | None = None, margin: float = 1.0,
+) -> LifetimeValue:  # fmt: skip
     """Value the purchases that customers are expected to make.
 
     Parameters
@@ -167,7 +168,7 @@ def lifetime_value(
     spend : fit of GammaGamma
         Of the same customers, with as many draws.
     horizon : int
-        Periods ahead.
+        Periods ahead. It has no default, nor have the next two: what they leave out is named, all at once.
     discount_rate : float
         For each ``period``; 0 for none. A yearly rate ``y`` is ``(1 + y) ** (1 / 12) - 1`` a month.
     period : {"day", "week", "month", "year"}
@@ -182,7 +183,7 @@ def lifetime_value(
     Raises
     ------
     DataError
-        A horizon that is not a whole number of periods, a rate or margin that is none, fits of different customers.
+        A horizon that is not a whole number of periods, a rate without its period, a rate or margin that is none, fits of different customers.
 
     Examples
     --------
@@ -195,19 +196,34 @@ def lifetime_value(
     >>> worth.total().unit, bool(40_000 < worth.total().point < 120_000)
     ('USD', True)
     """
+    kinds = (
+        ("purchases", purchases, BuyingFit, "a fit of BgNbd, MbgNbd, ParetoNbd or BgBb"),
+        ("spend", spend, SpendFit, "a fit of GammaGamma"),
+    )
+    wrong = [
+        Problem(name, f"expected {wanted}, found {type(fit).__name__}")
+        for name, fit, kind, wanted in kinds
+        if not isinstance(fit, kind)
+    ]
+    if wrong:
+        raise DataError("the lifetime value", wrong)
     one, other = purchases.data, spend.data
     each = period if period in DAYS_PER else "period"
-    checks: list[tuple[str, bool, str]] = [
-        ("horizon", _number(horizon) and float(horizon).is_integer() and horizon >= 1, f"expected a whole number of {each}s, 1 or more, found {horizon!r}"),
-        ("discount_rate", _number(discount_rate) and discount_rate >= 0, f"expected 0 or more for each {each} (0.01 is 1%), found {discount_rate!r}"),
-        ("margin", _number(margin) and margin > 0, f"expected a positive share, found {margin!r}"),
-        ("period", period in DAYS_PER, f"expected one of {', '.join(DAYS_PER)}, found {period!r}"),
-        ("spend", _same(one, other), f"expected the customers of the purchases ({one.n:,}, in {one.unit}s), found others ({other.n:,}, in {other.unit}s)"),
+    checks: list[tuple[str, bool, str, str]] = [
+        ("horizon", _number(horizon) and float(horizon or 0).is_integer() and float(horizon or 0) >= 1,
+         f"expected a whole number of {each}s, 1 or more, found {_found(horizon)}", "write horizon=12, period=\"month\" for a year"),
+        ("discount_rate", _number(discount_rate) and 0 <= float(discount_rate or 0) <= 1,
+         f"expected a share from 0 to 1 for each {each} (0.01 is 1%), found {_found(discount_rate)}",
+         "write discount_rate=0 for none; a yearly rate y is (1 + y) ** (1 / 12) - 1 a month"),
+        ("period", period in DAYS_PER, f"expected one of {', '.join(DAYS_PER)}, found {_found(period)}",
+         "horizon and discount_rate are counted in it: write period=\"month\""),
+        ("margin", _number(margin) and 0 < margin <= 1, f"expected a share above 0, 1 at the most (0.3 is 30%), found {_found(margin)}", "write margin=1 for revenue"),
+        ("spend", _same(one, other), f"expected the customers of the purchases ({one.n:,}, in {one.unit}s), found others ({other.n:,}, in {other.unit}s)", ""),
         ("draws", (purchases.record.chains, purchases.record.draws) == (spend.record.chains, spend.record.draws),
-         f"expected as many draws of both, found {purchases.record.chains} x {purchases.record.draws} and {spend.record.chains} x {spend.record.draws}"),
+         f"expected as many draws of both, found {purchases.record.chains} x {purchases.record.draws} and {spend.record.chains} x {spend.record.draws}", ""),
     ]  # fmt: skip
-    problems = [Problem(name, found) for name, good, found in checks if not good]
-    if problems:
+    problems = [Problem(name, found, fix) for name, good, found, fix in checks if not good]
+    if problems or horizon is None or discount_rate is None or period is None:
         raise DataError("the lifetime value", problems)
     return LifetimeValue(
         purchases=purchases,
@@ -217,6 +233,10 @@ def lifetime_value(
         discount_rate=float(discount_rate),
         period=period,
     )
+
+
+def _found(value: Any) -> str:
+    return "none" if value is None else repr(value)
 
 
 def _number(value: Any) -> bool:

@@ -90,7 +90,7 @@ class Diagnosis:
         shown = [c for c in self.checks if c.verdict != "PASS"] or list(self.checks)
         if not self.checks:
             return f"{self.verdict} ({self.method}): independent draws from a formula"
-        parts = [f"{c.name} {c.value:.4g}" + (f" at {c.where}" if c.where and c.verdict != "PASS" else "") for c in shown]
+        parts = [f"{c.name} {c.value:.4g}" + (f" ({c.where})" if c.where and c.verdict != "PASS" else "") for c in shown]
         return f"{self.verdict} ({self.method}): {', '.join(parts)}"
 
     def __repr__(self) -> str:

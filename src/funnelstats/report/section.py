@@ -72,8 +72,7 @@ class Grid:
 
     @classmethod
     def of(
-        cls, title: str, frame: pd.DataFrame, columns: Mapping[str, Column], *, smallest: int = 1, total: bool = True,
-        note: str = "",
+        cls, title: str, frame: pd.DataFrame, columns: Mapping[str, Column], *, smallest: int = 1, note: str = ""
     ) -> Self:  # fmt: skip
         """Build a table and hide its small counts.
 
@@ -82,9 +81,7 @@ class Grid:
         title, frame, columns, note
             As for the class.
         smallest : int
-            The least count that is shown; 0 always is.
-        total : bool
-            Whether the sums over rows are known from another table, as members add up to the team.
+            The least count that is shown; 0 always is. The sums over rows count as known, as members add up to the team.
 
         Examples
         --------
@@ -96,7 +93,7 @@ class Grid:
         frame = frame.reset_index(drop=True)[
             [*dict.fromkeys(part for name, one in columns.items() for part in (name, *(one.bounds or ())))]
         ]
-        small, hidden = _hidden(frame, columns, smallest, total)
+        small, hidden = _hidden(frame, columns, smallest)
         shown = frame.astype({name: "object" for _, name in hidden})
         for row, name in hidden:
             shown.loc[row, [name, *(columns[name].bounds or ())]] = None
@@ -188,15 +185,14 @@ class Section:
 
 
 def _hidden(
-    frame: pd.DataFrame, columns: Mapping[str, Column], smallest: int, total: bool
+    frame: pd.DataFrame, columns: Mapping[str, Column], smallest: int
 ) -> tuple[frozenset[tuple[int, str]], frozenset[tuple[int, str]]]:
     """Small counts; and these with the counts that give one away and what is computed from any of them."""
     counts = [name for name, column in columns.items() if column.kind == "count"]
     if not counts or frame.empty:
         return frozenset(), frozenset()
     small, hidden = (
-        {(row, counts[place]) for row, place in np.argwhere(mask).tolist()}
-        for mask in small_cells(frame, counts, k=smallest, total=total)
+        {(row, counts[place]) for row, place in np.argwhere(mask).tolist()} for mask in small_cells(frame, counts, k=smallest)
     )
     rates = {
         (row, name)

@@ -166,10 +166,11 @@ def _equations(table: pd.DataFrame, columns: list[str], total: bool) -> np.ndarr
         several = not staged or bool(table["stage"].duplicated().any())
         groups = list(table.groupby("stage", sort=False).indices.values()) if staged and several else [np.arange(len(table))]
         for lines in (one for one in groups if len(one) > 1):
-            for name in (
-                columns if several else [part for part in ("lost", "open") if part in columns]
-            ):  # of one funnel: lost, open in all
-                add([(int(line), name, 1.0) for line in lines])
+            for name in columns if several else [part for part in ("lost", "open") if part in columns]:  # of one funnel: in all
+                if (
+                    table[name].iloc[lines] > 0
+                ).sum() > 1:  # else the sum is that one cell, and as small as it wherever it stands
+                    add([(int(line), name, 1.0) for line in lines])
     return np.array(known).reshape(-1, shape[0] * shape[1])
 
 

@@ -128,12 +128,12 @@ def _read(card: Card, data: Any, near: tuple[str, ...], key: str | bytes | None)
     if recipe["quantity"] in QUANTITIES and of_orders(recipe["quantity"]):
         words = {field.name: recipe.get(field.name, "") for field in fields(OrdersReading) if field.name != "source"}
         return data if isinstance(data, Transactions) else Transactions.of(source, **words)
-    log: Any = read_crm(source, mapping=recipe.get("mapping"), as_of=recipe.get("as_of"), start=recipe.get("start"),
-                   unit=recipe.get("unit", "day"), on_problem=recipe.get("on_problem", "raise"))  # fmt: skip
     kind, *keep = recipe.get("pseudonyms") or [""]
     if kind == "key" and key is None:
         fix = f"give the key: --key-file, or the environment variable {KEY_VARIABLE}"
         raise DataError(card.id, [Problem("key", "names were replaced with a key of your own", fix)])
+    log: Any = read_crm(source, mapping=recipe.get("mapping"), as_of=recipe.get("as_of"), start=recipe.get("start"),
+                   unit=recipe.get("unit", "day"), on_problem=recipe.get("on_problem", "raise"))  # fmt: skip
     log = pseudonymise(log, key=key if kind == "key" else None, keep=keep) if kind else log
     kept = recipe.get("counts")
     return counts_only(log, by=kept["by"], k=kept["smallest"]) if kept else log
