@@ -93,14 +93,15 @@ def total_log_likelihood(
 
 def _sum(h: Histories, shapes: Any, xp: Any) -> Any:
     r, alpha, _, _ = shapes
-    _, there, at_age, left, at_last = _by_pair(h, shapes, xp)
+    _, there, left = _by_pair(h, shapes, xp)
+    at_age, at_last = h.with_age()[2], h.with_recency()[2]
     of_x = np.bincount(h.at_x, weights=h.weight, minlength=len(h.xs)) * (log_rising(r, h.xs, xp=xp) - h.xs * xp.log(alpha))
     return xp.total(of_x, axis=-1) + xp.total(h.weight * xp.logaddexp(there[..., at_age], left[..., at_last]), axis=-1)
 
 
-def _by_pair(h: Histories, shapes: Any, xp: Any) -> tuple[Any, Any, np.ndarray, Any, np.ndarray]:
-    """Logs of being alive, of the first two terms of the module's head, and of the third; with the pair that each row has."""
-    (x, T, at_age), (x_last, t, at_last), end = h.with_age(), h.with_recency(), h.ages[-1]
+def _by_pair(h: Histories, shapes: Any, xp: Any) -> tuple[Any, Any, Any]:
+    """Logs of being alive and of the first two terms of the module's head, by frequency and age; of the third, by frequency and recency."""
+    (x, T, _), (x_last, t, _), end = h.with_age(), h.with_recency(), h.ages[-1]
     r, alpha, s, beta = shapes
     until = {"alpha": alpha, "beta": beta, "xp": xp}
     ever = -(r + x) * xp.log1p(end / alpha) - s * xp.log1p(end / beta)
@@ -108,16 +109,16 @@ def _by_pair(h: Histories, shapes: Any, xp: Any) -> tuple[Any, Any, np.ndarray, 
     again = log_integral(r + x + 1, s, T, end, **until) + xp.log(r + x) - xp.log(alpha + T)
     left = log_integral(r + x_last, s + 1, t, end, **until) + xp.log(s) - xp.log(beta + t)
     left = left - (r + x_last) * xp.log1p(t / alpha) - s * xp.log1p(t / beta)
-    return alive, xp.logaddexp(ever, again + alive), at_age, left, at_last
+    return alive, xp.logaddexp(ever, again + alive), left
 
 
 def alive_by(h: Histories, *, r: Any, alpha: Any, s: Any, beta: Any) -> Callable[[slice], np.ndarray]:
     """Probability of being alive of any rows of ``h``, for parameters of shape (k, 1): made when asked for, from what is kept by pair."""
     size = max(1, CHUNK // effort(h))
     columns = np.stack([r, alpha, s, beta])
-    found = [_by_pair(h, columns[:, start : start + size], ops) for start in range(0, len(r), size)]
-    alive, there, left = (np.concatenate([one[at] for one in found]) for at in (0, 1, 3))
-    at_age, at_last, ever = found[0][2], found[0][4], np.exp(there - alive)
+    parts = [_by_pair(h, columns[:, start : start + size], ops) for start in range(0, len(r), size)]
+    alive, there, left = (np.concatenate(some) for some in zip(*parts, strict=True))
+    at_age, at_last, ever = h.with_age()[2], h.with_recency()[2], np.exp(there - alive)
 
     def of(rows: slice) -> np.ndarray:
         with np.errstate(over="ignore"):
