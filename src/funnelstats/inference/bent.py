@@ -58,7 +58,6 @@ def bent_normal(
     bends = np.array([[root.T @ expansion(best.point + step)[2] @ root for step in pair] for pair in steps])  # (axis, side, n, n)
     centre = root.T @ expansion(best.point)[2] @ root
     third = (bends[:, 0] - bends[:, 1]) / (2 * REACH)
-    third = (third + third.transpose(1, 2, 0) + third.transpose(2, 0, 1)) / 3
     fourth = (bends[:, 0] + bends[:, 1] - 2 * centre) / REACH**2
     times = np.full((n, n, n), 6.0)  # how often a term with one axis twice is met in the sum over all four places
     each = np.arange(n)
