@@ -20,14 +20,14 @@ from funnelstats.distributions import ops
 from funnelstats.distributions.coin import log_rising
 from funnelstats.distributions.histories import Histories
 
-#: Enough for 1e-11, whatever the scales of alpha, beta and the times, and however many purchases.
-NODES = 24
-#: The integrand falls by exp(-36) over this part of its range: what lies beyond is below rounding.
-FALL = 36.0
+#: Enough for 1e-10, whatever the scales of alpha, beta and the times, and however many purchases.
+NODES = 20
+#: The integrand falls by exp(-30) over this part of its range: what lies beyond is less than the error of the nodes.
+FALL = 30.0
 #: Exponents beyond this overflow.
 STEEPEST = 600.0
 #: Elements evaluated at one time, so few that they stay near the processor.
-CHUNK = 400_000
+CHUNK = 100_000
 
 #: Of each pair: the log, its slope along (r, alpha, s, beta), shape (n, 4), and its curvature, shape (n, 4, 4).
 Terms = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -43,10 +43,12 @@ def legendre(nodes: int) -> tuple[np.ndarray, np.ndarray]:
 def log_nodes(
     p: Any, q: Any, t: Any, end: Any, *, alpha: Any, beta: Any, xp: Any = ops
 ) -> tuple[Any, Any, Any]:  # fmt: skip
-    """Log of ``(alpha+y)^-p (beta+y)^-q dy`` at each node between ``t`` and ``end``, relative to y = t; log ratios of alpha+y, beta+y.
+    """Log of ``(alpha+y)^-p (beta+y)^-q dy`` at each node between ``t`` and ``end``, relative to y = t.
 
-    By Gauss and Legendre in ``log(c+y)``, c the smaller of alpha and beta, over the part that matters: beyond ``length`` the
-    integrand has fallen by FALL, since ``log((d+y) / (d+t))`` of the larger, d, is at least that of the smaller plus ``log(ratio)``.
+    With the log ratios of c+y and of d+y, c the smaller of alpha and beta and d the larger.
+
+    By Gauss and Legendre in ``log(c+y)``, over the part that matters: beyond ``length`` the integrand has fallen by FALL, since the
+    log ratio of d+y is at least that of c+y plus ``log(ratio)``.
     """
     points, log_weights = legendre(NODES)
     first = alpha <= beta
@@ -58,9 +60,8 @@ def log_nodes(
     step = xp.widen(length) * points
     other = xp.log1p(xp.expm1(step) * xp.widen(ratio))
     heart = -xp.widen(near - 1) * step - xp.widen(far) * other + log_weights
-    first = xp.widen(first)
     outside = xp.widen(xp.log(xp.maximum(length, 1e-300)) + xp.log(small + t))
-    return heart + outside, xp.where(first, step, other), xp.where(first, other, step)
+    return heart + outside, step, other
 
 
 def log_integral(p: Any, q: Any, t: Any, end: Any, *, alpha: Any, beta: Any, xp: Any = ops) -> Any:
@@ -189,7 +190,8 @@ def _piece(
     x: np.ndarray, t: np.ndarray, end: float, r: float, alpha: float, s: float, beta: float, bought: int
 ) -> Terms:  # fmt: skip
     p, q, k = r + x + bought, s + 1.0 - bought, r + x
-    terms, step, log_beta = log_nodes(p, q, t, end, alpha=alpha, beta=beta)
+    terms, *steps = log_nodes(p, q, t, end, alpha=alpha, beta=beta)
+    step, log_beta = steps if alpha <= beta else steps[::-1]
     top = terms.max(axis=-1)
     shares = np.exp(terms - top[:, None])
     sums = shares.sum(axis=-1)

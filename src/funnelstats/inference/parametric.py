@@ -27,7 +27,7 @@ BOUNDS = {"log": (-14.0, 14.0), "logit": (-14.0, 14.0)}
 #: Row evaluations that the correction of a normal may cost before its cubic and quartic terms are tried instead.
 EFFORT = 1e7
 #: Fewest points at which the posterior itself is evaluated.
-LEAST = 500
+LEAST = 1000
 #: Rows of which a sample is climbed first where there are several times as many.
 ROUGH = 8_000
 DEGREES = 8.0
