@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
 from benchmarks import calibration_chain, calibration_customers, document
 from benchmarks.document import markdown_table, write_section
@@ -113,6 +114,12 @@ def plans(worlds: int) -> None:
     publish("plan", "Budgets that were planned", f"{text} {machine('scipy')}\n\n{table}")
 
 
+def band(repetitions: int, coverages: int) -> str:
+    """Say between what all coverages of right 90 % intervals lie at once (binomial, Bonferroni)."""
+    low, high = binom.ppf([0.025 / coverages, 1 - 0.025 / coverages], repetitions, 0.9) / repetitions
+    return f"of {repetitions:,} repetitions all {coverages} coverages lie between {low:.1%} and {high:.1%}"
+
+
 def customers(repetitions: int) -> None:
     """Fit each model of customers to histories drawn from it, by maximum likelihood and by the corrected normal."""
     rows = []
@@ -123,7 +130,8 @@ def customers(repetitions: int) -> None:
                             "diagnosis not PASS"], rows)  # fmt: skip
     print(table)
     publish("customers", "Models of customers, fitted again", f"{' '.join((calibration_customers.__doc__ or '').split())} "
-            f"Truths are draws of the maximum-likelihood fit; the corrected normal has its default priors. {machine('scipy')}\n\n{table}")  # fmt: skip
+            f"Truths are draws of the maximum-likelihood fit; the corrected normal has its default priors. Where intervals are right, "
+            f"with a probability of 95 % or more {band(repetitions, len(rows) // 2)}, and {band(repetitions // 2, len(rows) // 2)}. {machine('scipy')}\n\n{table}")  # fmt: skip
 
 
 def nuts() -> None:

@@ -220,7 +220,7 @@ def lifetime_value(
         ("margin", _number(margin) and 0 < margin <= 1, f"expected a share above 0, 1 at the most (0.3 is 30%), found {_found(margin)}", "write margin=1 for revenue"),
         ("spend", _same(one, other), f"expected the customers of the purchases ({one.n:,}, in {one.unit}s), found others ({other.n:,}, in {other.unit}s)", ""),
         ("draws", (purchases.record.chains, purchases.record.draws) == (spend.record.chains, spend.record.draws),
-         f"expected as many draws of both, found {purchases.record.chains} x {purchases.record.draws} and {spend.record.chains} x {spend.record.draws}", ""),
+         f"expected as many draws of both, found {purchases.record.chains} x {purchases.record.draws} and {spend.record.chains} x {spend.record.draws}", "fit both with the same chains= and draws="),
     ]  # fmt: skip
     problems = [Problem(name, found, fix) for name, good, found, fix in checks if not good]
     if problems or horizon is None or discount_rate is None or period is None:

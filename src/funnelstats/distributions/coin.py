@@ -234,21 +234,27 @@ def _by_function(t: np.ndarray, r: np.ndarray, alpha: np.ndarray, a: np.ndarray,
 def _by_points(t: np.ndarray, r: np.ndarray, alpha: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Sum over equally spaced logits of p, which converges faster than any power of their distance.
 
-    Of ``(1 - (1 + p z)^-r) / p`` less ``r z (1-p)^((r+1) z / 2)``, which is the same where p is small, and whose mean is known:
-    what is left falls as p^(a+2) there, so that the sum may begin soon below 1 / (r z), however small a is.
+    Of ``(1 - (1 + p z)^-r) / p`` less ``r z (1-p)^((r+1) z / 2)``, which is the same where p is small, and less ``(1 - (1+z)^-r) p^2``,
+    which is where p is 1. Their means are known, and what is left falls as p^(a+2) and (1-p)^(b+1), however small a and b are.
     """
     z, power = t / alpha, (r + 1) * t / alpha / 2
-    centre, spread = digamma(a) - digamma(b), np.sqrt(polygamma(1, a) + polygamma(1, b))
-    low = np.minimum(centre, -np.log1p(r * z)) - 36 / (a + 2) - 12 * np.minimum(spread, 2.0)
-    high = centre + 12 * np.minimum(spread, 2.0) + 36 / b
+    last, steepness = -np.expm1(-r * np.log1p(z)), np.log1p(r * z)
+    spread, wider = np.sqrt(polygamma(1, a) + polygamma(1, b)), 12 * np.sqrt(polygamma(1, a + 2) + polygamma(1, b + 1))
+    centre = digamma(a + 2) - digamma(b + 1)
+    low = np.maximum(
+        np.minimum(centre, -steepness) - 36 / (a + 2) - wider, np.log(a / b) - 12 * spread - (40 + 2 * steepness) / a
+    )
+    high = centre + 36 / (b + 1) + wider
     count = int(min(np.ceil(np.max((high - low) / np.minimum(0.25, spread / 1.5), initial=1.0)), MOST))
     total, norm = np.zeros(t.shape), betaln(a, b)
     for share in (np.arange(count) + 0.5) / count:
         logit = low + (high - low) * share
         log_p, log_rest = log_expit(logit), log_expit(-logit)
-        inside = -np.expm1(-r * np.log1p(np.exp(log_p) * z)) * np.exp(-log_p) - r * z * np.exp(power * log_rest)
+        p = np.exp(log_p)
+        inside = -np.expm1(-r * np.log1p(p * z)) / p - r * z * np.exp(power * log_rest) - last * p**2
         total = total + np.exp(a * log_p + b * log_rest - norm) * inside
-    return np.asarray(r * z * np.exp(betaln(a, b + power) - norm) + total * (high - low) / count)
+    known = r * z * np.exp(betaln(a, b + power) - norm) + last * a * (a + 1) / (a + b) / (a + b + 1)
+    return np.asarray(known + total * (high - low) / count)
 
 
 def expm1_ratio(e: Any, y: Any) -> Any:
