@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import comb
 from scipy.stats import chisquare
@@ -10,9 +11,12 @@ from scipy.stats import chisquare
 from funnelstats.data.customers import Customers
 from funnelstats.distributions import bgbb
 from funnelstats.distributions.gammagamma import Spending, _log1p
+from funnelstats.distributions.histories import Histories
 from funnelstats.inference.bent import bent_normal
 from funnelstats.inference.likelihood import Maximum
+from funnelstats.models.intake import Intake
 from funnelstats.models.occasions import BgBb
+from funnelstats.models.price import Prices
 
 FIELDS = ("xs", "of_x", "begin", "total", "weight", "constant", "log_total")
 
@@ -123,3 +127,40 @@ def test_discounted_occasions_are_the_sum_of_what_each_is_expected_to_bring(dono
     bought = np.stack([donors.expected_purchases(horizon=ahead).draws.values for ahead in range(71)])
     total = (np.diff(bought, axis=0) / (1 + rate) ** np.arange(1, 71)[:, None, None, None]).sum(axis=0)
     np.testing.assert_allclose(donors.discounted_purchases(discount_rate=rate).draws.values, total, rtol=1e-9)
+
+
+def test_chances_of_counts_to_come_have_the_expected_number_as_their_mean(donors):
+    h, values, count = donors.data.histories(), donors.flat(), np.arange(5)
+    expected = donors.bought_once(h, 4, values) * donors.alive_once(h, values)
+    for row in range(len(h)):
+        of_one = Histories.of([h.x[row]], [h.t_x[row]], [h.T[row]])
+        chances = donors.counts_once(count, 4, of_one, values)
+        np.testing.assert_allclose(chances.sum(axis=-1), 1, rtol=1e-9)
+        np.testing.assert_allclose(chances @ count, expected[:, row], rtol=1e-8)
+
+
+# -- what a forecast rests on --------------------------------------------------------------------------------------
+def test_credibility_by_hand():
+    """Buehlmann and Straub for 4, 10 and 2 deals: overall 115, within 34.5 squared, between (7200 - 2 * 1190.25) / (16 - 7.5) = 567."""
+    frame = pd.DataFrame({"owner": list("abc"), "n": [4, 10, 2], "mean": [100.0, 130.0, 70.0]}).assign(
+        sd=lambda f: 0.3 * f["mean"]
+    )
+    prices = Prices.of(frame, labels=("a", "b", "c"), by="owner")
+    assert (prices.overall, prices.cv, prices.between) == pytest.approx((115, 0.3, 567))
+    np.testing.assert_allclose(prices.credibility, [n / (n + 1190.25 / 567) for n in (4, 10, 2)])
+
+
+def test_one_deal_of_each_segment_has_the_spread_of_their_amounts():
+    frame = pd.DataFrame({"owner": list("abc"), "n": 1, "mean": [80.0, 100.0, 120.0], "sd": np.nan})
+    assert Prices.of(frame, labels=("a", "b", "c"), by="owner").cv == pytest.approx(0.2)
+
+
+def test_the_mean_of_all_is_as_unsure_as_its_standard_error():
+    prices = Prices.of(pd.DataFrame({"n": [25], "mean": [100.0], "sd": [40.0]}), labels=(None,), by=None)
+    means = prices.draw(np.random.default_rng(1), draws=20_000)
+    assert (means.mean(), means.std()) == pytest.approx((100, 40 / 5), rel=0.03)
+
+
+def test_half_a_span_counts_as_half_a_span():
+    rates = Intake(counts=np.array([[1000]]), exposure=0.5).draw(np.random.default_rng(1), draws=4000, periods=1)
+    assert np.median(rates) == pytest.approx(2000, rel=0.03)
