@@ -149,6 +149,22 @@ def test_value_of_customers_is_by_the_model_that_was_asked_for():
         fs.quantity(book, "customers_value", model="BGNBD", **asked)
 
 
+def test_bottleneck_compares_the_team_with_its_members_on_the_same_trials(log, frame):
+    """Young deals count neither for the team nor for the benchmark; else a stage would fall short for being young."""
+    counts = log.stages("owner")
+    steps = fs.pooled_steps(counts, seed=1)
+    by_hand = fs.bottleneck(fs.whole_team(steps, counts), benchmark=fs.best_decile(steps, group="owner"))
+    for stage in ("Lead", "Talk"):
+        gain = fs.quantity(log, "bottleneck_gain", seed=1, stage=stage).estimate
+        assert gain.point == pytest.approx(by_hand.gain.sel(stage=stage).point, rel=1e-12)
+    talks = frame[frame["step"] == "Talk"]
+    young = talks.assign(id="Y" + talks["id"], on=pd.Timestamp("2026-06-29"))
+    more = read(pd.concat([frame, young, young.assign(step="Lead", on=pd.Timestamp("2026-06-28"))]))
+    assert int(more.stages().frame.set_index("stage").loc["Talk", "maturing"]) >= len(young)
+    gains = [fs.quantity(one, "bottleneck_gain", seed=1, stage="Talk").estimate.point for one in (log, more)]
+    assert gains[1] == pytest.approx(gains[0], rel=0.1)
+
+
 def test_every_source_is_in_the_digest_whatever_stands_first(log, frame):
     """A value per lead rests on the funnel and on the order book; either may change."""
     book = fs.Transactions.of(pd.DataFrame({"customer": ["A", "B"], "date": ["2026-01-01"] * 2, "amount": [1.0, 2.0]}))

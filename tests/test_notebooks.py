@@ -134,6 +134,9 @@ def test_headline_is_published_once_with_its_interval(notebook):
     assert [row["name"] for row in shown].count("headline") == 1
     for row in shown:
         assert {"name", "description", "point", "lower", "upper", "interval", "unit", "sentence"} <= set(row)
+        assert row["card"]["data_sha256"], (
+            f"{row['name']}: say what it rests on, source=..., so that it can be cited and computed again"
+        )
         if row["point"] is not None:
             assert row["lower"] <= row["point"] <= row["upper"], row
 

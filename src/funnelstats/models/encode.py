@@ -30,6 +30,8 @@ def encode(value: Any) -> Any:
     --------
     >>> decode(encode({"rates": (0.1, 0.2)}))
     {'rates': (0.1, 0.2)}
+    >>> decode(encode((pd.NaT,)))
+    (NaT,)
     """
     match value:
         case None | bool() | int() | str():
@@ -41,6 +43,8 @@ def encode(value: Any) -> Any:
             return number if np.isfinite(number) else {"float": str(number)}
         case pd.Timestamp():
             return {"time": value.isoformat()}
+        case _ if value is pd.NaT:
+            return {"time": "NaT"}
         case tuple():
             return {"tuple": [encode(item) for item in value]}
         case list():

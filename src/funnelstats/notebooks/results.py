@@ -49,7 +49,11 @@ def _with_recipe(result: dict[str, Any], recipe: dict[str, Any]) -> dict[str, An
     card = Card.from_dict(result["card"]) if "card" in result else None
     if card is None or card.recipe.get("quantity"):
         return result
-    card = replace(card, recipe=card.recipe | recipe | {"result": result["name"]})
+    files = "".join(f"{digest}  {name}\n" for name, digest in sorted(recipe["files"].items()))
+    whole = (
+        next(iter(recipe["files"].values())) if len(recipe["files"]) == 1 else sha256(files.encode()).hexdigest() if files else ""
+    )
+    card = replace(card, recipe=card.recipe | recipe | {"result": result["name"]}, file_sha256=card.file_sha256 or whole or "")
     return result | {"card": replace(card, id=identify(card)).to_dict()}
 
 

@@ -21,6 +21,7 @@ from funnelstats.models.exits import CompetingExits
 from funnelstats.models.exits_fit import CompetingExitsFit
 from funnelstats.models.rates import step_rates
 from funnelstats.models.stays import mean_time
+from funnelstats.models.step_pooling import whole_team
 from funnelstats.models.trials import Trials
 from funnelstats.report.answers import Answer, known_group, known_stage
 
@@ -131,7 +132,7 @@ class Pooled:
     ----------
     bottleneck : Bottleneck
     team : Estimate, dims (chain, draw, stage)
-        Step rates of all together.
+        Step rates of all together, joint with those of the members.
     members : Estimate, dims (chain, draw, group, stage)
     fits : tuple
         One for each step, in the order of the stages.
@@ -152,14 +153,15 @@ class Pooled:
 def pooled_bottleneck(log: Any, seed: int, group: str, min_gain: float, draws: int, chains: int) -> Pooled | NotIdentified:
     """Compare the stages of a log with the best decile over a group, each step pooled by itself."""
     counts: StageCounts = log.stages(group)
-    team = step_rates(counts.total(), seed=seed, draws=draws, chains=chains)
-    if isinstance(team, NotIdentified):
-        return NotIdentified("the bottleneck", team.reason)
+    so_far = step_rates(counts.total(), seed=seed, draws=1)
+    if isinstance(so_far, NotIdentified):
+        return NotIdentified("the bottleneck", so_far.reason)
     stages = counts.stages[:-1]
     fits = [BetaBinomial().fit(Trials.of_counts(counts, stage=stage), seed=seed + place, draws=draws, chains=chains)
             for place, stage in enumerate(stages)]  # fmt: skip
     members = xr.concat([fit.rates().draws.rename(group=group) for fit in fits], dim="stage").assign_coords(stage=list(stages))
     pooled = Estimate(draws=members.transpose(*SAMPLE_DIMS, group, "stage"), description=f"step rates of each {group}")
+    team = whole_team(pooled, counts)  # of the same trials: a rate so far would fall short of the benchmark for being young
     found = bottleneck(team, benchmark=best_decile(pooled, group=group), min_gain=min_gain, name=f"the best decile over {group}")
     return Pooled(bottleneck=found, team=team, members=pooled, fits=tuple(fits))
 

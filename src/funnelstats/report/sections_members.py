@@ -77,8 +77,8 @@ def league(m: Material) -> Section:
     apart = int(shown.frame["verdict"].isin(["above the target", "below the target"]).sum())
     mixed = f"the same mix of {' and '.join(m.mix)}" if m.mix else "no case mix, for the data name none"
     sentences = [
-        Sentence(text=f"{apart} of {len(shown.frame)} can be told apart from the mean of all, {whole.target:.1%}, given {mixed}."),
-        said(made, f"First by expected rank is {best}, with {first}; the probability of being among the best {whole.top} is {shown.frame['p_top'].iloc[0]:.0%}."),
+        said(made, f"{apart} of {len(shown.frame)} can be told apart from the mean of all, {whole.target:.1%}, given {mixed}. First by expected rank is {best}, "
+                   f"with {first}; the probability of being among the best {whole.top} is {shown.frame['p_top'].iloc[0]:.0%}."),
         Sentence(text="Leads are not given out by lot, so none of this is the effect of a person on a lead."),
     ]  # fmt: skip
     if len(shown.frame) < len(whole.frame):
