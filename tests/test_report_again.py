@@ -76,8 +76,8 @@ def test_card_names_notebook_parameters_and_files_but_no_folder_and_no_key(left,
     root, card = house
     recipe = card.recipe
     assert (recipe["notebook"], recipe["result"]) == ("10_worth", "headline")
-    assert recipe["parameters"] == {"mapping": None, "factor": 2.5, "seed": 3}
-    assert recipe["reads"] == {"orders": "orders.csv"}
+    assert recipe["parameters"] == {"factor": 2.5, "seed": 3}
+    assert recipe["reads"] == {"orders": "orders.csv", "mapping": None}
     assert list(recipe["files"]) == ["orders.csv"]
     text = (root / "build" / "results.json").read_text()
     assert "secret of the house" not in text
@@ -98,6 +98,7 @@ def test_parameters_are_in_the_id_and_the_name_of_a_file_is_not(left):
     assert because(card, carded(run, factor=3.0)) == "definitions (parameter: factor)"
     (root / "other.csv").write_text(ORDERS)
     assert carded(run, orders=str(root / "other.csv")).id == card.id
+    assert carded(run, mapping=str(root / "other.csv")).id == carded(run, mapping={"stages": ["Lead", "Won"]}).id == card.id
 
 
 def test_number_comes_out_again_from_the_command_line_and_not_from_a_report_alone(house, monkeypatch, tmp_path):

@@ -61,11 +61,11 @@ def counted(unit: str, number: str) -> str:
 
     Examples
     --------
-    >>> counted("deal", "6"), counted("deal", "1"), counted("day/enquiry", "2.5"), counted("enquiry", "0"), counted("CNY/lead", "7")
-    ('deals', 'deal', 'days per enquiry', 'enquiries', 'CNY per lead')
+    >>> counted("deal", "6"), counted("deal", "1"), counted("day/enquiry", "2.5"), counted("enquiry", "0"), counted("money/lead", "7")
+    ('deals', 'deal', 'days per enquiry', 'enquiries', 'money per lead')
     """
     said, apart, rest = spoken(unit).partition(" per ")
-    if number != "1" and len(said) > 2 and said.isalpha() and said.islower() and said not in ("min", "per"):
+    if number != "1" and len(said) > 2 and said.isalpha() and said.islower() and said not in ("min", "per", "money"):
         said = said.removesuffix("y") + "ies" if said.endswith(("cy", "ly", "ny", "ry", "ty")) else said + "s"
     return said + apart + rest
 

@@ -55,8 +55,9 @@ def _parameters(recipe: dict[str, Any], data: Any, near: tuple[str, ...]) -> dic
     given = {name: _placed(value, near) for name, value in recipe["reads"].items()}
     if "mapping" in given and recipe.get("mapping"):
         given["mapping"] = recipe["mapping"]
-    if data is not None and given:
-        given[next(iter(given))] = _placed(str(data), near)
+    first = next((name for name in given if name not in ("mapping", "mappings")), None)
+    if data is not None and first:
+        given[first] = _placed(str(data), near)
     return recipe["parameters"] | given
 
 

@@ -37,9 +37,12 @@ def _with_recipes(run: Run) -> list[dict[str, Any]]:
     """What a run published; a card without a named quantity gets the notebook itself for a recipe."""
     if not any("card" in result for result in run.results):
         return list(run.results)
-    files = {_bare(source): source_of(source, folder=run.parameters.get("folder"))["sha256"] for source in _read(run.parameters)}
+    files = {
+        _bare(source): source_of(source, folder=run.parameters.get("folder"))["sha256"] for _, source in _named(run.parameters)
+    }
     parameters = {name: _bare(value) for name, value in _open(run.parameters).items()}
-    reads = {name: value for name, value in parameters.items() if _names(value, files)}
+    # what a mapping says is in the digest of the data, and on the card whole, so it is no part of the question
+    reads = {name: value for name, value in parameters.items() if _names(value, files) or name in ("mapping", "mappings")}
     recipe = {"notebook": run.name, "cells": code_digest(run.notebook), "reads": reads, "files": files,
               "parameters": {name: value for name, value in parameters.items() if name not in reads}}  # fmt: skip
     return [_with_recipe(result, recipe) for result in run.results]
@@ -67,13 +70,6 @@ def code_digest(notebook: Any) -> str:
     tags = ({"parameters", "injected-parameters"} & set(cell.metadata.get("tags", [])) for cell in notebook.cells)
     code = [cell.source for cell, tagged in zip(notebook.cells, tags, strict=True) if cell.cell_type == "code" and not tagged]
     return sha256("\n\n".join(code).encode()).hexdigest()
-
-
-def _read(parameters: dict[str, Any]) -> list[str]:
-    """All files and tables that are read: data, and what says how to read them."""
-    beside = [value for name, value in parameters.items() if name in ("mapping", "mappings")]
-    texts = [one for value in beside for one in (value if isinstance(value, list) else [value])]
-    return [source for _, source in _named(parameters)] + [one for one in texts if isinstance(one, str) and Path(one).is_file()]
 
 
 def _bare(value: Any) -> Any:
