@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from funnelstats.data.crm import read_crm
 from funnelstats.data.customers import Customers
 from funnelstats.data.transactions import Transactions
 from funnelstats.decisions.lead_value import lead_value
 from funnelstats.decisions.lifetime_value import lifetime_value
+from funnelstats.decisions.tiers import value_tiers
 from funnelstats.distributions import paretonbd
 from funnelstats.errors import DataError
 from funnelstats.estimate import Estimate
 from funnelstats.models.purchases import BgNbd, ParetoNbd
+from funnelstats.models.rates import overall_rate
 from funnelstats.models.spend import GammaGamma
 
 
@@ -124,6 +127,8 @@ def test_value_per_lead_and_its_cost():
     assert found.loc["fair", "cost_per_win"] == pytest.approx(400 / 0.06, rel=0.05)
     assert found.loc["ads", "p_pays"] > 0.99
     assert found.loc["fair", "p_pays"] < 0.01
+    held = found["value_per_lead"].between(found["value_per_lead_lower"], found["value_per_lead_upper"])
+    assert held.all()
     with pytest.raises(DataError, match=r"cost: expected one for each channel, found none for \['fair'\]"):
         lead_value(rate, value, cost={"ads": 40.0})
 
@@ -161,3 +166,49 @@ def test_a_rate_has_a_period_and_both_fits_the_same_customers(published, cdnow):
         DataError, match=r"spend: expected the customers of the purchases \(3, in weeks\), found others \(2,357, in weeks\)"
     ):
         lifetime_value(published[0], cdnow[1], horizon=12, period="month", discount_rate=0.01)
+
+
+@pytest.mark.filterwarnings("ignore::funnelstats.errors.ImmatureWarning")
+def test_where_nobody_was_won_a_lead_is_within_its_bounds():
+    """Draws of a share are above nought, the share itself is not: the lower bound is then the share, as for any interval of none."""
+    rate = overall_rate(read_crm("bundled:crm_salesforce").stages("owner"), seed=1)
+    value = Estimate.of(np.full(4000, 300.0), description="value of a customer", unit="CNY")
+    found = lead_value(rate, value, cost=12.0)
+    none = found["rate"] == 0
+    assert none.sum() == 1
+    assert found.loc[none, ["value_per_lead", "value_per_lead_lower", "ltv_to_cac_lower"]].to_numpy().tolist() == [[0, 0, 0]]
+    assert np.isinf(found.loc[none, "cost_per_win"]).all()
+    assert found["value_per_lead"].between(found["value_per_lead_lower"], found["value_per_lead_upper"]).all()
+    np.testing.assert_allclose(found["ltv_to_cac"], 300 / found["cost_per_win"], rtol=1e-12)
+
+
+def test_endless_residual_purchases_are_those_of_a_long_horizon():
+    """DERT discounts from the moment of a purchase, a table of weeks from its end: the two differ by less than a week's rate."""
+    data = Customers.of([2, 0, 9], [30.43, 0.0, 20.0], 38.86, unit="week", monetary_value=[22.35, 0, 30.0])
+    fit, spend = (model.fit(data, seed=1, method="prior", draws=5, chains=2) for model in (ParetoNbd(), GammaGamma()))
+    fit = at(fit, r=0.5533, alpha=10.578, s=0.6061, beta=11.669)  # CDNOW, Fader, Hardie & Lee (2005)
+    weekly = 1.15 ** (7 / 365.2425) - 1
+    found = fit.discounted_purchases(discount_rate=0.15, period="year")
+    np.testing.assert_allclose(fit.discounted_purchases(discount_rate=weekly, period="week").draws, found.draws, rtol=1e-12)
+    worth = lifetime_value(fit, spend, horizon=52 * 120, period="week", discount_rate=weekly)
+    ends = worth.table()["mean"].to_numpy() / spend.expected_spend().draws.mean(("chain", "draw")).to_numpy()
+    exact = found.draws.mean(("chain", "draw")).to_numpy()
+    assert np.all(ends < exact)
+    assert np.all(exact < ends * (1 + weekly))
+
+
+def test_residual_purchases_name_what_they_need(cdnow):
+    with pytest.raises(DataError, match="3 problems in DERT") as caught:
+        cdnow[0].discounted_purchases(discount_rate=0.0, period="months")
+    assert "expected a fit of ParetoNbd, found BgNbd; use lifetime_value with a horizon" in str(caught.value)
+
+
+def test_bounds_of_many_are_seen_on_a_narrow_screen(cdnow):
+    shown = repr(cdnow[0].expected_purchases(horizon=39)).splitlines()
+    assert "90% equal-tailed interval" in shown[0]
+    assert shown[1].split() == ["mean", "sd", "lower", "upper", "unit"]
+
+
+def test_tiers_know_the_money_of_a_table(cdnow):
+    worth = lifetime_value(*cdnow, horizon=12, period="month", discount_rate=0.01)
+    assert value_tiers(worth.table()).unit == "USD"

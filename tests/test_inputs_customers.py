@@ -71,6 +71,8 @@ def test_gaps_and_words_are_named_with_their_rows_in_every_column():
         "frequency: expected a number in every row, found a missing or infinite one (row 2)",
         "T: expected a number in every row, found values such as '39'",
     ]
+    (word,) = refused(lambda: Customers.of([0, "two"], [0, 5], 39, unit="week"))
+    assert word.startswith("frequency: expected a number in every row, found 'two' (row 2)")
 
 
 def test_nobody_is_refused_and_one_is_not():
@@ -109,7 +111,51 @@ def test_rules_of_summing_up():
     assert frame["later_frequency"].tolist() == [1, 0, 0, 0]
     assert frame["later_value"].tolist() == [50, 0, 0, 0]
     assert (customers.later, customers.currency) == (28, "EUR")
-    assert customers.note == "1 rows of a negative amount (20.00 EUR) are returns, not purchases"
+    assert customers.note == "1 row of a negative amount (20.00 EUR): returns, not purchases"
+
+
+def test_missing_amounts_are_no_zeros():
+    """The mean is of the repeat purchases whose amount is known, with and without a holdout; that some are missing is said."""
+    orders = pd.DataFrame({"customer": list("AAABBCCDD"), "amount": [10.0, np.nan, 30.0, np.nan, 40.0, 7.0, np.nan, 5.0, -9.0],
+                           "at": pd.to_datetime(["2026-01-01", "2026-01-11", "2026-01-21", "2026-01-02", "2026-01-12", "2026-01-03",
+                                                 "2026-01-13", "2026-01-04", "2026-01-14"])})  # fmt: skip
+    for later in ({}, {"holdout": "2026-02-05"}):
+        found = Transactions.of(orders).customers(as_of="2026-01-31", **later)
+        assert found.frequency.tolist() == [2, 1, 1, 0]
+        np.testing.assert_equal(found.monetary_value, [30.0, 40.0, np.nan, np.nan])
+        assert found.note.startswith("3 rows without an amount: a purchase, and left out of mean values; 1 row of a negative")
+    bare = Transactions.of(orders, amount="price?")
+    assert repr(bare) == "<Transactions of DataFrame: 9 purchases by 4 customers, without amounts>"
+    assert bare.customers(as_of="2026-01-31").note == "no amounts, so that returns are counted as purchases"
+
+
+def test_a_book_that_ends_before_the_observation_is_named():
+    book = Transactions.of("bundled:cdnow")
+    assert book.customers(as_of="1997-09-30", holdout="1998-06-30").note == ""
+    late = book.customers(as_of="1997-09-30", holdout="1999-01-01").note
+    assert late.startswith("no purchase after 1998-06-30, 185 days before the end 1999-01-01")
+
+
+def test_rows_without_customer_or_date_are_numbered(tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text("customer,date,amount\nA,2026-01-01,1\n,2026-01-02,1\nB,,1\nC,2026-13-45,1\n")
+    with pytest.raises(DataError) as caught:
+        Transactions.of(path)
+    text = str(caught.value)
+    assert "customer: expected a value in every row, found 1 without: row 2; leave these rows out" in text
+    assert "date: expected a value in every row, found 1 without: id B, row 3" in text
+    assert "'2026-13-45' (id C, row 4); correct them, or leave these rows out" in text
+
+
+def test_deals_won_without_a_customer_are_counted():
+    log = read_crm("bundled:crm_salesforce")
+    entities = log.entities.execute()
+    won = entities[entities["fate"] == "won"]
+    book = Transactions.of(log, customer="region")
+    missing = int(won["region"].isna().sum())
+    assert missing > 0
+    assert book.note == f"deals won without region or date, left out: {missing}"
+    assert book.customers().note.startswith(book.note)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "frame", "ibis"])
@@ -144,7 +190,7 @@ def test_order_books_that_cannot_be_read():
     bad = ORDERS.assign(customer=[None, *ORDERS["customer"][1:]], amount=["x", *ORDERS["amount"][1:].astype(str)])
     assert refused(lambda: Transactions.of(bad))[0].startswith("amount: expected numbers, found 1 other: 'x'")
     assert refused(lambda: Transactions.of(bad.drop(columns="amount"))) == [
-        "customer: expected a value in every row, found 1 without; leave these rows out"
+        "customer: expected a value in every row, found 1 without: row 1; leave these rows out"
     ]
     orders = Transactions.of(ORDERS)
     assert refused(lambda: orders.customers())[0].startswith("as_of: expected the end of observation, found nothing")
@@ -172,4 +218,4 @@ def test_the_first_purchase_is_no_repeat_purchase_even_where_its_amount_is_unkno
                          "at": pd.to_datetime(["2026-01-03", "2026-01-01", "2026-01-02", "2026-01-01", "2026-01-02", "2026-01-05"])})  # fmt: skip
     found = Transactions.of(book).customers(unit="day", as_of="2026-01-31").monetary_value
     assert found[0] == (5 + 9) / 2
-    assert np.isnan(found[1])  # what the first purchase took of the total is not known
+    assert found[1] == (4 + 8) / 2  # the first purchase has no part in a total of known amounts

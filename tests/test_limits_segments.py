@@ -59,6 +59,11 @@ def test_segments_lie_between_their_own_estimate_and_the_others(unequal, pooled)
     assert moved[:2].mean() > moved[-2:].mean()  # the small ones move more
 
 
+def test_segments_are_summed_up_in_a_line(pooled):
+    sizes = ", ".join(f"{name} {fit.data.n:,} ({fit.diagnose().verdict})" for name, fit in pooled.fits.items())
+    assert repr(pooled) == f"<SegmentFits of BgNbd: {sizes}; .table() beside no and complete pooling>"
+
+
 def test_segments_that_do_not_differ_become_one():
     data, by = buyers(np.random.default_rng(3), [6.0] * len(SIZES))
     table = pool_segments(BgNbd(), data, by=by, **QUICK).table(horizon=52)

@@ -229,8 +229,9 @@ class Estimate:
         return format(self, "") if self.draws.dims == SAMPLE_DIMS else repr(self)
 
     def __repr__(self) -> str:
-        one = self.draws.dims == SAMPLE_DIMS
-        return f"<Estimate {self.description}" + (f": {self}>" if one else f", {self.shown}>\n{self.to_frame()}")
+        if self.draws.dims == SAMPLE_DIMS:
+            return f"<Estimate {self.description}: {self}>"
+        return f"<Estimate {self.description}, {self.shown}>\n{self.to_frame().drop(columns='interval')}"
 
     def _repr_html_(self) -> str:
         return f"<p><b>{escape(self.description)}</b></p>{self.to_frame().to_html(float_format='{:.4g}'.format)}"

@@ -33,6 +33,8 @@ class Check:
         True for the rows that break the rule.
     shown : Value, optional
         What to show of such a row besides its id.
+    called : str
+        What such rows are called in the message; "other" when empty.
     """
 
     reason: str
@@ -41,6 +43,7 @@ class Check:
     fix: str
     bad: ir.BooleanValue
     shown: ir.Value | None = None
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ def finding(table: ir.Table, check: Check, count: int, *, entity: ir.Value) -> F
     rows = table.select(entity=entity, shown=shown, row=row, bad=check.bad).filter(lambda t: t.bad)
     first = rows.order_by(["row", "entity"]).limit(_SHOWN).execute()
     listed = "; ".join(_example(*values) for values in first[["entity", "shown", "row"]].itertuples(index=False))
-    others = "1 other" if count == 1 else f"{count:,} others"
+    others = f"{count:,} {check.called or ('other' if count == 1 else 'others')}"
     problem = Problem(check.where, f"{check.what}, found {others}{', first' if count > _SHOWN else ''}: {listed}", check.fix)
     return Finding(reason=check.reason, problem=problem, count=count, entities=rows.select("entity"))
 

@@ -208,7 +208,7 @@ def _violations(c: Customers) -> Iterator[Problem]:
             found = (
                 f"a missing or infinite one ({rows_of(np.flatnonzero(~np.isfinite(parts[name])))})"
                 if numbers
-                else f"values such as {str(parts[name][0])!r}"
+                else _no_number(parts[name])
             )
             yield Problem(name, f"expected a number in every row, found {found}", "leave customers with unknown dates out")
             unread = True
@@ -227,6 +227,13 @@ def _violations(c: Customers) -> Iterator[Problem]:
     ]  # fmt: skip
     for name, bad, expected, fix in rows:
         yield from _listed(c, name, bad, expected, fix)
+
+
+def _no_number(part: np.ndarray) -> str:
+    """Show the first value that is no number, and its row; text throughout where each could be read as one."""
+    read = pd.to_numeric(pd.Series(part), errors="coerce").to_numpy()
+    places = np.flatnonzero(pd.isna(read))
+    return f"{str(part[places[0]])!r} ({rows_of(places)})" if len(places) else f"values such as {str(part[0])!r}"
 
 
 def _listed(c: Customers, name: str, bad: np.ndarray, expected: str, fix: str) -> Iterator[Problem]:

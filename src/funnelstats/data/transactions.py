@@ -1,9 +1,11 @@
 """Which purchases were made by whom, when and for how much? An order book, summed up by customer where it lies.
 
 A purchase is a day: what a customer buys on one day is one purchase of the day's total.  Rows of a negative amount are returns:
-they are no purchases, and what they took back is counted and said.  A purchase of amount zero is a purchase; it was made.
+they are no purchases, and what they took back is counted and said.  A purchase of amount zero is a purchase; it was made.  So is
+one whose amount is missing, and the mean value is then that of the others.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from funnelstats.data.amounts import numbers
-from funnelstats.data.checks import examine
+from funnelstats.data.checks import Check, examine, rows_text
 from funnelstats.data.columns import find, nearest
 from funnelstats.data.customers import Customers
 from funnelstats.data.datasets import dataset_card, dataset_path
@@ -30,6 +32,8 @@ from funnelstats.window import DAYS_PER, ObservationWindow, Unit
 BUNDLED = "bundled:"
 CUSTOMER = "customer|customer_id|client|client_id|account|account_id"
 AT = "at|date|datetime|purchased_at|order_date|invoice_date"
+#: Days without any purchase before the end of observation that are worth a word, where purchases came often.
+SILENT = 14
 AMOUNT = "amount|value|monetary_value|sales|revenue|total?"
 
 
@@ -49,6 +53,8 @@ class Transactions:
         End of observation, where the source says it.
     reading : OrdersReading, optional
         The words with which :meth:`of` read it.
+    note : str
+        What was left out in reading, and by which rule.
     """
 
     table: ir.Table
@@ -56,6 +62,7 @@ class Transactions:
     source: str = "transactions"
     as_of: str = ""
     reading: OrdersReading | None = None
+    note: str = ""
 
     @classmethod
     def of(
@@ -116,11 +123,16 @@ class Transactions:
         won = people.filter(people.fate == "won")
         last = won[f"at_{len([name for name in log.stage_names if name not in log.optional]) - 1}"]
         table = won.select(customer=won[column].cast("string"), at=last, amount=won.amount.cast("float64"))
-        return cls(table=table.filter(table["at"].notnull() & table["customer"].notnull()), currency=log.currency,
-                   source=log.source, as_of=str(log.window.as_of))  # fmt: skip
+        known = table["at"].notnull() & table["customer"].notnull()
+        missing = int(table.aggregate(n=(~known).sum().fill_null(0)).execute()["n"].iloc[0])
+        note = f"deals won without {column} or date, left out: {missing:,}" if missing else ""
+        return cls(table=table.filter(known), currency=log.currency, source=log.source, as_of=str(log.window.as_of), note=note)
 
     def customers(self, *, unit: Unit = "day", as_of: Any = None, holdout: Any = None) -> Customers:
         """Sum up each customer's purchases.
+
+        What a customer buys on one day is one purchase. Rows of a negative amount are returns and no purchases; amounts of zero and
+        missing ones are purchases. What was left out or is in doubt stands in the ``note`` of the result.
 
         Parameters
         ----------
@@ -146,15 +158,16 @@ class Transactions:
         last = cut if holdout is None else ObservationWindow.of(holdout, unit=unit).as_of.normalize()
         if last < cut or (holdout is not None and last == cut):
             raise DataError(self.source, [Problem("holdout", f"expected a date after {cut.date()}, found {last.date()}")])
-        frame, returns = self._summed(cut, last)
+        frame, note = self._summed(cut, last)
         if frame.empty:
             fix = "check as_of, and the dates of the file"
             raise DataError(self.source, [Problem("as_of", f"nobody bought by {cut.date()}", fix)])
         days = DAYS_PER[unit]
         x = frame["days"].to_numpy() - 1
         with np.errstate(invalid="ignore", divide="ignore"):
-            again = _summed_alike(frame["value"] - frame["first_value"])
-            value = np.where(x > 0, np.maximum(again, 0.0) / x, np.nan)
+            priced = x if "known" not in frame else (frame["known"] - frame["first_value"].notna()).to_numpy()
+            again = _summed_alike(frame["value"] - frame["first_value"].fillna(0.0))
+            value = np.where((x > 0) & (priced > 0), np.maximum(again, 0.0) / priced, np.nan)
         later: dict[str, Any] = {} if holdout is None else {
             "later_frequency": frame["later_days"].to_numpy(), "later_value": _summed_alike(frame["later_value"]),
             "later": (last - cut).days / days}  # fmt: skip
@@ -162,14 +175,16 @@ class Transactions:
         return Customers(
             frequency=x, recency=recency, T=age, monetary_value=value, weight=np.ones(len(x), dtype=np.int64),
             unit=unit, label=frame["customer"].to_numpy(dtype=object), window=replace(window, start=cut - pd.Timedelta(days=int(frame["age"].max()))),
-            currency=self.currency, source=self.source, note=returns, **later,
+            currency=self.currency, source=self.source, note=note, **later,
         )  # fmt: skip
 
     def _summed(self, cut: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DataFrame, str]:
-        """One row per customer, made by the engine, and a sentence on the returns."""
+        """One row per customer, made by the engine, and what is to be said of the rows."""
         t = self.table
         t = t.mutate(day=t["at"].date()).filter(lambda s: s["day"] <= ibis.date(str(last.date())))
-        back = t.filter(t["amount"] < 0).aggregate(n=lambda s: s.count(), total=lambda s: s["amount"].sum()).execute().iloc[0]
+        back, gone = t["amount"] < 0, t["amount"].isnull()
+        row = t.aggregate(n=t.count(), back=back.sum().fill_null(0), taken=t["amount"].sum(where=back), gone=gone.sum().fill_null(0), first=t["day"].min(),
+                          final=t["day"].max()).execute().iloc[0]  # fmt: skip
         kept = t.filter((t["amount"] >= 0) | t["amount"].isnull())
         by_day = kept.group_by("customer", "day").aggregate(amount=kept["amount"].sum())
         edge = ibis.date(str(cut.date()))
@@ -180,21 +195,40 @@ class Transactions:
             early = by_day["day"] <= edge
             what |= {"final": by_day["day"].max(where=early), "days": early.sum(), "value": by_day["amount"].sum(where=early),
                      "later_days": (~early).sum(), "later_value": by_day["amount"].sum(where=~early).fill_null(0.0)}  # fmt: skip
+        if 0 < row["gone"] < row["n"]:
+            what["known"] = by_day["amount"].count() if last == cut else by_day["amount"].count(where=by_day["day"] <= edge)
         first = by_day.group_by("customer").aggregate(**what)
         first = first.filter(first["days"] > 0)
         first = first.mutate(recency=first["final"].delta(first["first"], unit="day"), age=edge.delta(first["first"], unit="day"),
                              customer=first["customer"].cast("string"))  # fmt: skip
         frame = first.drop("first", "final").order_by("customer").execute()  # dates would cross as one object each
-        count = int(back["n"])
-        said = (
-            f"{count:,} rows of a negative amount ({-back['total']:,.2f} {self.currency}".rstrip()
-            + ") are returns, not purchases"
-        )
-        return frame, said if count else ""
+        return frame, "; ".join(part for part in (self.note, *_said(row, last, self.currency)) if part)
 
     def __repr__(self) -> str:
-        row = self.table.aggregate(n=self.table.count(), who=self.table["customer"].nunique()).execute().iloc[0]
-        return f"<Transactions of {self.source}: {row['n']:,} purchases by {row['who']:,} customers>"
+        t = self.table
+        row = t.aggregate(n=t.count(), who=t["customer"].nunique(), priced=t["amount"].count()).execute().iloc[0]
+        money = "" if row["priced"] else ", without amounts"
+        note = f"; {self.note}" if self.note else ""
+        return f"<Transactions of {self.source}: {row['n']:,} purchases by {row['who']:,} customers{money}{note}>"
+
+
+def _said(row: pd.Series, last: pd.Timestamp, currency: str) -> Iterator[str]:
+    """What rows were counted by which rule, and whether the book ends long before the end of observation."""
+    if not row["n"]:
+        return
+    back, gone = int(row["back"]), int(row["gone"])
+    if gone == row["n"]:
+        yield "no amounts, so that returns are counted as purchases"
+    elif gone:
+        yield f"{rows_text(gone)} without an amount: a purchase, and left out of mean values"
+    if back:
+        money = f"{-row['taken']:,.2f} {currency}".rstrip()
+        yield f"{rows_text(back)} of a negative amount ({money}): returns, not purchases"
+    first, final = pd.Timestamp(row["first"]), pd.Timestamp(row["final"])
+    silent = (last - final).days
+    # at a steady pace a gap of ten times the mean one has a chance of e to the minus ten
+    if silent >= SILENT and silent > 10 * (final - first).days / row["n"]:
+        yield f"no purchase after {final.date()}, {silent} days before the end {last.date()}: if the file ends there, so does the observation"
 
 
 def _summed_alike(money: pd.Series) -> np.ndarray:
@@ -235,12 +269,14 @@ def _typed(
         money = numbers(table, str(places["amount"]), decimal=decimal)
     key = table[str(places["customer"])]
     who = key if key.type().is_integer() else key.cast("string").strip().nullif("")  # whole numbers group several times faster
-    refused = examine(table, (*when.checks, *money.checks), entity=who)
+    undated, dated = when.value.isnull(), [replace(one, fix="correct them, or leave these rows out") for one in when.checks]
+    for one in when.checks:
+        undated = undated & ~one.bad.fill_null(False)
+    missing = [Check(reason="missing", where=str(places[what]), what="expected a value in every row", bad=bad, fix="leave these rows out",
+                     called="without") for what, bad in (("customer", who.isnull()), ("at", undated))]  # fmt: skip
+    refused = examine(table, (*dated, *money.checks, *missing), entity=who)
     problems += [*when.problems, *money.problems, *(one.problem for one in refused)]
     if problems:
         return None, problems
     typed = table.select(customer=who, at=when.value, amount=money.value)
-    row = typed.aggregate(who=typed["customer"].isnull().sum(), at=typed["at"].isnull().sum()).execute().fillna(0).iloc[0]
-    problems += [Problem(str(places[what]), f"expected a value in every row, found {int(row[key]):,} without",
-                         "leave these rows out") for key, what in (("who", "customer"), ("at", "at")) if row[key]]  # fmt: skip
     return typed, problems

@@ -30,7 +30,7 @@ def lead_value(
     Returns
     -------
     DataFrame
-        One row per segment: ``rate``, ``value_per_lead`` with ``_lower`` and ``_upper``; with a cost also ``cost_per_win``, ``ltv_to_cac`` with bounds and
+        One row per segment: ``rate``, ``value_per_lead`` with ``_lower`` and ``_upper``; with a cost also ``cost_per_win`` (infinite where nobody was won), ``ltv_to_cac`` with bounds and
         ``p_pays``, the probability that a lead brings more than it costs; ``unit``, ``interval``.
 
     Raises
@@ -61,15 +61,17 @@ def lead_value(
     drawn = value.draws.values.ravel()
     # two posteriors that know nothing of each other: any pairing of their draws is a joint draw
     worth = rates * drawn[np.linspace(0, len(drawn) - 1, len(rates)).round().astype(int)][:, None]
-    centre = value.point * np.asarray(rate.point if isinstance(rate.point, xr.DataArray) else [rate.point]).ravel()
-    frame = pd.DataFrame(
-        {"rate": rates.mean(axis=0), "value_per_lead": centre}, index=pd.Index(names, name=segments[0] if segments else "")
-    )
-    frame["value_per_lead_lower"], frame["value_per_lead_upper"] = interval.of(worth, axis=0)
+    share = np.asarray(rate.point if isinstance(rate.point, xr.DataArray) else [rate.point], dtype=float).ravel()
+    centre = value.point * share
+    frame = pd.DataFrame({"rate": share, "value_per_lead": centre}, index=pd.Index(names, name=segments[0] if segments else ""))
+    low, high = interval.of(worth, axis=0)
+    # where nobody, or everybody, was won the bound is the share itself, which draws only approach
+    low, high = np.minimum(low, centre), np.maximum(high, centre)
+    frame["value_per_lead_lower"], frame["value_per_lead_upper"] = low, high
     if cost is not None:
         each = np.array([costs[name] for name in names])
-        frame["cost_per_win"] = each / rates.mean(axis=0)
-        frame["ltv_to_cac"] = centre / each
-        frame["ltv_to_cac_lower"], frame["ltv_to_cac_upper"] = interval.of(worth / each, axis=0)
+        with np.errstate(divide="ignore"):
+            frame["cost_per_win"] = each / share
+        frame["ltv_to_cac"], frame["ltv_to_cac_lower"], frame["ltv_to_cac_upper"] = centre / each, low / each, high / each
         frame["p_pays"] = (worth > each).mean(axis=0)
     return frame.assign(unit=f"{value.unit}/lead", interval=str(interval))

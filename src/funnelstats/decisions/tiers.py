@@ -127,6 +127,8 @@ def value_tiers(
     """
     if isinstance(value, Estimate):
         unit, description = value.unit, value.description
+    elif isinstance(value, pd.DataFrame) and "unit" in value and value["unit"].nunique() == 1:
+        unit = unit or str(value["unit"].iloc[0])
     draws, known, names = _values(value, customers)
     count = np.ones(len(known[0] if known else draws), dtype=np.int64) if weight is None else np.asarray(weight)
     tiers, edges = _check(draws, known, count, names, shares, thresholds, level, cost)

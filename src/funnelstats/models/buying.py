@@ -17,6 +17,7 @@ from funnelstats.data.customers import Customers
 from funnelstats.distributions.histories import Histories
 from funnelstats.errors import DataError, Problem
 from funnelstats.estimate import Estimate
+from funnelstats.inference.diagnose import Check
 from funnelstats.interval import DEFAULT, Interval
 from funnelstats.models.learned import effective, maximum_of
 from funnelstats.models.model import Fit
@@ -27,6 +28,7 @@ DRAWS = 1000
 HELD = 100_000_000
 PIECE = 200_000
 SUMMARY_DRAWS = 400
+FEW_REPEATERS = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
@@ -237,3 +239,16 @@ def pieces(h: Histories, values: dict[str, np.ndarray]) -> Iterator[slice]:
     size = max(1, PIECE // len(next(iter(values.values()))))
     for start in range(0, len(h), size):
         yield slice(start, min(start + size, len(h)))
+
+
+def few_repeaters(data: Customers) -> Check:
+    """Are there enough customers who came back for the data to speak?"""
+    return Check(name="customers with repeat purchases", value=data.repeaters, bound=f"at least {FEW_REPEATERS}",
+                 where="with so few, rate and loyalty come from the prior",
+                 verdict="PASS" if data.repeaters >= FEW_REPEATERS else "REVIEW")  # fmt: skip
+
+
+def account(data: Customers) -> dict[str, Any]:
+    """What a record says of customers."""
+    return {"data": data.fingerprint, "n": data.n, "window": data.window, "source": data.source,
+            "counted": f"{'customer' if data.n == 1 else 'customers'}, {data.repeaters:,} of them with repeat purchases"}  # fmt: skip

@@ -12,9 +12,8 @@ from funnelstats.errors import DataError, Problem
 from funnelstats.estimate import Estimate
 from funnelstats.inference.parametric import Likelihood, Method, Parameter, learn
 from funnelstats.inference.priors import Prior
-from funnelstats.models.buying import BuyingFit
+from funnelstats.models.buying import BuyingFit, account, few_repeaters
 from funnelstats.models.learned import parts_of
-from funnelstats.models.purchases import account, few_repeaters
 from funnelstats.models.record import check_request
 
 _STARTS = ((0.5, 3.0, 0.2, 4.0), (0.2, 1.0, 0.5, 1.0), (0.7, 10.0, 0.1, 20.0))

@@ -16,16 +16,16 @@ from funnelstats.distributions import bgnbd, leaving, mbgnbd, paretonbd
 from funnelstats.distributions.ahead import weighted_while_alive
 from funnelstats.distributions.histories import Histories
 from funnelstats.errors import DataError, FitError, Problem
-from funnelstats.inference.diagnose import Check
+from funnelstats.estimate import Estimate
 from funnelstats.inference.parametric import ROUGH, Likelihood, Method, Parameter, learn
 from funnelstats.inference.priors import Prior
-from funnelstats.models.buying import HELD, BuyingFit
+from funnelstats.models.buying import HELD, BuyingFit, account, few_repeaters
 from funnelstats.models.learned import parts_of
 from funnelstats.models.record import check_request
+from funnelstats.window import DAYS_PER, Unit
 
 #: The median age of customers in the time unit of the priors.
 SPAN = 10.0
-FEW_REPEATERS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,19 +195,6 @@ class ParetoNbd(_Timed):
         return tuple(Parameter(name=name, scale="log", prior=getattr(self, name)) for name in self.shapes)
 
 
-def few_repeaters(data: Customers) -> Check:
-    """Are there enough customers who came back for the data to speak?"""
-    return Check(name="customers with repeat purchases", value=data.repeaters, bound=f"at least {FEW_REPEATERS}",
-                 where="with so few, rate and loyalty come from the prior",
-                 verdict="PASS" if data.repeaters >= FEW_REPEATERS else "REVIEW")  # fmt: skip
-
-
-def account(data: Customers) -> dict[str, Any]:
-    """What a record says of customers."""
-    return {"data": data.fingerprint, "n": data.n, "window": data.window, "source": data.source,
-            "counted": f"customers, {data.repeaters:,} of them with repeat purchases"}  # fmt: skip
-
-
 @dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class PurchasesFit(BuyingFit[Any]):
     """Fit of BG/NBD, MBG/NBD or Pareto/NBD."""
@@ -245,6 +232,39 @@ class PurchasesFit(BuyingFit[Any]):
         if h is None:
             return np.asarray(self.model.density.pmf(count, horizon, **values))
         return np.asarray(self.model.density.pmf_given(count, horizon, h.x, h.t_x, h.T, **values))
+
+    def discounted_purchases(self, *, discount_rate: float, period: Unit) -> Estimate:
+        """Discounted expected residual purchases (DERT) by customer, over an endless future, under the Pareto/NBD.
+
+        Parameters
+        ----------
+        discount_rate : float
+            Effective, for each ``period``, and above 0. A purchase is discounted to the end of observation from the moment it is made.
+        period : {"day", "week", "month", "year"}
+            Of the rate, whatever the unit of the data.
+
+        Raises
+        ------
+        DataError
+            A rate that is not positive, an unknown period, another model: of those :func:`lifetime_value` has the sum to a horizon.
+        """
+        problems = []
+        if self.model.density is not paretonbd:
+            found = f"expected a fit of ParetoNbd, found {type(self.model).__name__}"
+            problems.append(Problem("fit", found, "use lifetime_value with a horizon"))
+        if not discount_rate > 0:
+            found = f"expected above 0, found {discount_rate!r}: over an endless future the sum need not be finite"
+            problems.append(Problem("discount_rate", found))
+        if period not in DAYS_PER:
+            problems.append(Problem("period", f"expected one of {', '.join(DAYS_PER)}, found {period!r}"))
+        if problems:
+            raise DataError("DERT", problems)
+        rate = float(np.log1p(discount_rate)) * DAYS_PER[self.data.unit] / DAYS_PER[period]
+
+        def quantity(h: Histories, values: dict[str, Any]) -> np.ndarray:
+            return np.asarray(paretonbd.discounted_purchases(h.x, h.t_x, h.T, rate=rate, **values))
+
+        return self._by_customer(None, quantity, f"discounted residual purchases at {discount_rate:g} per {period}", "purchase")
 
     def simulate(self, *, seed: int) -> Customers:
         """Return customers of the same ages with new histories; grouped rows come back grouped."""

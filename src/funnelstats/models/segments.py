@@ -20,7 +20,8 @@ from funnelstats.errors import DataError, FitError, Problem
 from funnelstats.estimate import Estimate
 from funnelstats.inference.parametric import Parameter
 from funnelstats.inference.priors import Prior
-from funnelstats.models.purchases import FEW_REPEATERS, SPAN, BgNbd, ParetoNbd
+from funnelstats.models.buying import FEW_REPEATERS
+from funnelstats.models.purchases import SPAN, BgNbd, ParetoNbd
 from funnelstats.models.spend import GammaGamma
 
 #: Prior of how far segments lie apart, on the scale of log or logit: half normal with this standard deviation.
@@ -29,7 +30,7 @@ SPREAD = 0.5
 _TIMES, _MONEY = ("alpha", "beta"), ("v",)
 
 
-@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True, kw_only=True)
 class SegmentFits:
     """One model in several segments.
 
@@ -68,6 +69,10 @@ class SegmentFits:
                          "partial_pooling": float(found.point), "lower": float(found.lower), "upper": float(found.upper),
                          "complete_pooling": float(complete.point)})  # fmt: skip
         return pd.DataFrame(rows).assign(quantity=complete.description, unit=complete.unit, interval=str(complete.interval))
+
+    def __repr__(self) -> str:
+        each = ", ".join(f"{name} {fit.data.n:,} ({fit.diagnose().verdict})" for name, fit in self.fits.items())
+        return f"<SegmentFits of {type(self.together.model).__name__}: {each}; .table() beside no and complete pooling>"
 
 
 def pool_segments(

@@ -80,7 +80,8 @@ class GammaGamma:
             found = (
                 f"expected a value for every customer with repeat purchases, found {len(missing):,} without ({rows_of(missing)})"
             )
-            raise DataError(data.source, [Problem("monetary_value", found, "read the order book with its amounts")])
+            fix = 'read the order book with its amounts, as in Transactions.of(..., amount="its column"), or leave these out with .select'
+            raise DataError(data.source, [Problem("monetary_value", found, fix)])
         used, returned = back[value > 0], int(data.weight[back].sum())
         x, mean, weight = data.frequency[used], data.monetary_value[used], data.weight[used]
         n = int(weight.sum())
