@@ -12,6 +12,7 @@ from funnelstats.data.transactions import Transactions
 from funnelstats.decisions.lead_value import lead_value
 from funnelstats.decisions.lifetime_value import lifetime_value
 from funnelstats.decisions.tiers import value_tiers
+from funnelstats.decisions.tracking import tracking_table
 from funnelstats.distributions import paretonbd
 from funnelstats.errors import DataError
 from funnelstats.estimate import Estimate
@@ -212,3 +213,20 @@ def test_bounds_of_many_are_seen_on_a_narrow_screen(cdnow):
 def test_tiers_know_the_money_of_a_table(cdnow):
     worth = lifetime_value(*cdnow, horizon=12, period="month", discount_rate=0.01)
     assert value_tiers(worth.table()).unit == "USD"
+
+
+def test_customers_are_asked_for_by_name_in_both_models(cdnow):
+    bought, spent = cdnow
+    for ask in (bought.probability_alive, spent.expected_spend):
+        two = ask(["0009", "0001"])
+        assert two.draws["customer"].values.tolist() == ["0009", "0001"]
+        np.testing.assert_array_equal(two.draws, ask().draws.sel(customer=["0009", "0001"]))
+        with pytest.raises(DataError, match=r"expected names of the data, found \['nobody'\]"):
+            ask(["nobody"])
+
+
+def test_no_tracking_before_the_first_week_is_over(cdnow):
+    with pytest.raises(
+        DataError, match="until: expected a day at least one week after the first purchase on 1997-01-01, found 1996-01-01"
+    ):
+        tracking_table(cdnow[0], Transactions.of("bundled:cdnow"), until="1996-01-01")

@@ -35,7 +35,7 @@ def tracking_table(fit: BuyingFit[Any], transactions: Transactions, *, until: An
     Raises
     ------
     DataError
-        Customers without dates.
+        Customers without dates; a last day before the first unit of time is over.
 
     Examples
     --------
@@ -56,6 +56,9 @@ def tracking_table(fit: BuyingFit[Any], transactions: Transactions, *, until: An
     start, cut = window.start.normalize(), window.as_of.normalize()
     last = ObservationWindow.of(until, unit=fit.data.unit).as_of.normalize()
     size = int(((last - start).days + 1) // days)
+    if size < 1:
+        found = f"expected a day at least one {fit.data.unit} after the first purchase on {start.date()}, found {last.date()}"
+        raise DataError("the tracking of a cohort", [Problem("until", found)])
     ends = days * np.arange(1, size + 1)
     daily = _daily(transactions, cut, last)
     at = np.minimum(((pd.to_datetime(daily["day"]) - start).dt.days.to_numpy() // days).astype(int), size)

@@ -204,12 +204,7 @@ class BuyingFit[M](Fit[M, Customers]):
                 found = f"expected times in {self.data.unit}s, as fitted, found {customers.unit}s"
                 raise DataError("the customers", [Problem("unit", found, f'use customers.in_unit("{self.data.unit}")')])
             return customers
-        names = [customers] if isinstance(customers, str) else [str(name) for name in customers]
-        place = {name: at for at, name in enumerate(self.data.names)}
-        unknown = [name for name in names if name not in place]
-        if unknown:
-            raise DataError("the customers", [Problem("customers", f"expected names of the data, found {unknown[:5]}")])
-        return self.data.select(np.array([place[name] for name in names]))
+        return self.data.named(customers)
 
     def _by_customer(
         self, customers: Any, quantity: Callable[[Histories, dict[str, np.ndarray]], np.ndarray], words: str, unit: str

@@ -53,7 +53,11 @@ class Renewals:
             )
         elif not (np.all(np.isfinite(lost) & np.isfinite(stayed)) and np.all((lost >= 0) & (stayed >= 0))):
             problems.append(
-                Problem("lost, stayed", "expected counts of at least 0", "survival cannot rise from one period to the next")
+                Problem(
+                    "lost, stayed",
+                    f"expected counts of at least 0, found others at renewal {_at(lost, stayed)}",
+                    "survival cannot rise from one period to the next",
+                )
             )
         elif lost.sum() + stayed.sum() <= 0:
             problems.append(Problem("lost, stayed", "expected customers, found none"))
@@ -90,6 +94,11 @@ class Renewals:
     def n(self) -> float:
         """Number of customers."""
         return float(self.lost.sum() + self.stayed.sum())
+
+
+def _at(lost: np.ndarray, stayed: np.ndarray) -> str:
+    """Number the renewals whose counts are none."""
+    return ", ".join(str(place + 1) for place in np.flatnonzero(~((lost >= 0) & (stayed >= 0) & np.isfinite(lost + stayed))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

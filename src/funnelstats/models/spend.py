@@ -4,6 +4,7 @@ Spending is taken to be independent of how often a customer buys; ``fit.diagnose
 without a repeat purchase are no part of the likelihood, and are expected to spend what the population does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -141,9 +142,9 @@ class SpendFit(Fit[GammaGamma, Customers]):
         """Money per purchase."""
         return f"{self.data.currency or 'money'}/purchase"
 
-    def expected_spend(self, customers: Customers | None = None) -> Estimate:
+    def expected_spend(self, customers: Customers | Sequence[str] | None = None) -> Estimate:
         """Expected value of a future purchase by customer, given the mean of the past ones, dims (chain, draw, customer)."""
-        data = self.data if customers is None else customers
+        data = self.data if customers is None else customers if isinstance(customers, Customers) else self.data.named(customers)
         values = self.flat(DRAWS)
         size = len(values["p"])
         if size * len(data.frequency) > HELD:
