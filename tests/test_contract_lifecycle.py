@@ -66,6 +66,8 @@ def test_purity(fit):
 def test_self_description_and_keeping(fit, tmp_path):
     text = repr(fit)
     assert all(part in text for part in (type(fit.model).__name__, fit.record.method, fit.record.id, fit.diagnose().verdict))
+    assert ("still open" in text) == (type(fit.model) is ShiftedBetaGeometric)  # elsewhere nobody says whether they have left
+    assert "none open" not in text
     back = load(fit.save(tmp_path / "fit.nc"))
     assert same(back.tree, fit.tree)
     assert text_of(back.data) == text_of(fit.data)

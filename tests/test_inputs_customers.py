@@ -124,6 +124,7 @@ def test_missing_amounts_are_no_zeros():
         assert found.frequency.tolist() == [2, 1, 1, 0]
         np.testing.assert_equal(found.monetary_value, [30.0, 40.0, np.nan, np.nan])
         assert found.note.startswith("3 rows without an amount: a purchase, and left out of mean values; 1 row of a negative")
+    assert repr(Transactions.of(orders)) == "<Transactions of DataFrame: 8 purchases and 1 return by 4 customers>"
     bare = Transactions.of(orders, amount="price?")
     assert repr(bare) == "<Transactions of DataFrame: 9 purchases by 4 customers, without amounts>"
     assert bare.customers(as_of="2026-01-31").note == "no amounts, so that returns are counted as purchases"

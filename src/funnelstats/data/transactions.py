@@ -206,10 +206,12 @@ class Transactions:
 
     def __repr__(self) -> str:
         t = self.table
-        row = t.aggregate(n=t.count(), who=t["customer"].nunique(), priced=t["amount"].count()).execute().iloc[0]
+        row = t.aggregate(n=t.count(), who=t["customer"].nunique(), priced=t["amount"].count(),
+                          back=(t["amount"] < 0).sum().fill_null(0)).execute().iloc[0]  # fmt: skip
+        back = f" and {row['back']:,} return{'' if row['back'] == 1 else 's'}" if row["back"] else ""
         money = "" if row["priced"] else ", without amounts"
         note = f"; {self.note}" if self.note else ""
-        return f"<Transactions of {self.source}: {row['n']:,} purchases by {row['who']:,} customers{money}{note}>"
+        return f"<Transactions of {self.source}: {row['n'] - row['back']:,} purchases{back} by {row['who']:,} customers{money}{note}>"
 
 
 def _said(row: pd.Series, last: pd.Timestamp, currency: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Record:
     settings : tuple of (str, value)
         What else was chosen, such as ``("target_accept", 0.9)``.
     n, censored : int
-        Observations, and those of them still undecided at the end of observation.
+        Observations, and those of them still undecided at the end of observation; None where nothing can be undecided, or be seen to be.
     counted : str
         What ``n`` counts, such as ``"trials in 71 groups"``.
     window : str
@@ -56,7 +56,7 @@ class Record:
     chains: int
     settings: tuple[tuple[str, Any], ...] = ()
     n: int
-    censored: int = 0
+    censored: int | None = None
     counted: str
     window: str = "no dates"
     source: str = ""
@@ -77,10 +77,10 @@ class Record:
 
     def card(self) -> list[tuple[str, str]]:
         """Lines of a card: data, window, method."""
-        censored = f"{self.censored:,} of them still open" if self.censored else "none open"
+        open_ = "" if self.censored is None else f", {self.censored:,} of them still open" if self.censored else ", none open"
         settings = "".join(f", {name} {value}" for name, value in self.settings)
         source = f" ({self.source})" if self.source else ""
-        return [("data", f"{self.n:,} {self.counted}, {censored}{source}"), ("window", self.window),
+        return [("data", f"{self.n:,} {self.counted}{open_}{source}"), ("window", self.window),
                 ("method", f"{self.method}, {self.chains} x {self.draws:,} draws, seed {self.seed}{settings}")]  # fmt: skip
 
 
