@@ -137,7 +137,7 @@ class BgNbd(_Timed):
     density: ClassVar[ModuleType] = bgnbd
     shapes: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")
     timed: ClassVar[tuple[str, ...]] = ("alpha",)
-    starts: ClassVar[Sequence[Sequence[float]]] = ((0.5, 2.0, 0.25, 3.0), (1.0, 5.0, 0.1, 20.0), (0.2, 1.0, 0.5, 1.0))
+    starts: ClassVar[Sequence[Sequence[float]]] = ((0.3, 1.0, 0.25, 3.0), (1.0, 5.0, 0.1, 20.0), (0.5, 2.0, 0.5, 1.0))
 
     dropout: Prior = field(default_factory=lambda: Prior.of("beta", 1, 1))
     concentration: Prior = field(default_factory=lambda: Prior.of("lognormal", 2, 1.5))
