@@ -2,11 +2,12 @@
 
 *Summary.* Frequency, recency, age and mean value of each customer from a Parquet order book, purchases of one day merged. *Fits.* Maximum likelihood
 (pymc-marketing: its ``map``, which has priors) on the same histories in days, each as its package keeps them; the parameters stand beside the times.
-*Customers* is what it takes this package to check histories, copy them and take their SHA-256 before the first fit. *Posterior* is this package's Laplace draws, importance-weighted. *Value* is a table with mean and interval of the discounted value of every
-customer over 12 months, fits not included in the time. At 100,000 customers and more the peers' Pareto/NBD takes minutes to hours, and was not run. The peers run in an
-environment of their own, as they ask for older packages: `python -m benchmarks btyd --peer PYTHON` with an interpreter that has lifetimes 0.11,
-setuptools below 80 and pymc-marketing. Every contender has a fresh process and one thread for linear algebra; the median of the calls after the first
-counts: three of this package's and one of a peer's, and more until two seconds are over.
+*Customers* is what it takes this package to check histories, copy them and take their SHA-256 before the first fit. *Posterior* is this package's
+Laplace draws, importance-weighted. *Value* is a table with mean and interval of the discounted value of every customer over 12 months, fits not
+included in the time. At 100,000 customers and more the peers' Pareto/NBD takes minutes to hours, and was not run. The peers run in an environment of
+their own, as they ask for older packages: `python -m benchmarks btyd --peer PYTHON` with an interpreter that has lifetimes 0.11, setuptools below 80
+and pymc-marketing. Every contender has a fresh process and one thread for linear algebra; the median of the calls after the first counts: three of
+this package's and one of a peer's, and more until two seconds are over.
 """
 
 import subprocess

@@ -165,14 +165,14 @@ class Customers:
                   if getattr(self, name) is not None}  # fmt: skip
         return replace(self, **picked)
 
-    def named(self, customers: str | Sequence[Any]) -> Self:
-        """Return the rows of these names, in their order."""
+    def places(self, customers: str | Sequence[Any]) -> np.ndarray:
+        """Return which rows have these names, in their order."""
         names = [customers] if isinstance(customers, str) else [str(name) for name in customers]
         place = {str(name): at for at, name in enumerate(self.names)}
         unknown = [name for name in names if name not in place]
         if unknown:
             raise DataError("the customers", [Problem("customers", f"expected names of the data, found {unknown[:5]}")])
-        return self.select(np.array([place[name] for name in names], dtype=np.int64))
+        return np.array([place[name] for name in names], dtype=np.int64)
 
     def in_unit(self, unit: Unit) -> Self:
         """Return the same histories measured in another unit of time."""

@@ -32,9 +32,9 @@ from funnelstats.window import DAYS_PER, ObservationWindow, Unit
 BUNDLED = "bundled:"
 CUSTOMER = "customer|customer_id|client|client_id|account|account_id"
 AT = "at|date|datetime|purchased_at|order_date|invoice_date"
+AMOUNT = "amount|value|monetary_value|sales|revenue|total?"
 #: Days without any purchase before the end of observation that are worth a word, where purchases came often.
 SILENT = 14
-AMOUNT = "amount|value|monetary_value|sales|revenue|total?"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -185,7 +185,7 @@ class Transactions:
         back, gone = t["amount"] < 0, t["amount"].isnull()
         row = t.aggregate(n=t.count(), back=back.sum().fill_null(0), taken=t["amount"].sum(where=back), gone=gone.sum().fill_null(0), first=t["day"].min(),
                           final=t["day"].max()).execute().iloc[0]  # fmt: skip
-        kept = t.filter((t["amount"] >= 0) | t["amount"].isnull())
+        kept = t.filter(~back | gone)
         by_day = kept.group_by("customer", "day").aggregate(amount=kept["amount"].sum())
         edge = ibis.date(str(cut.date()))
         what = {"first": by_day["day"].min(), "first_value": _earliest(by_day)}

@@ -94,18 +94,12 @@ class LifetimeValue:
 
     def draws(self, customers: Any) -> Estimate:
         """Joint draws of some customers, by name, dims (chain, draw, customer)."""
-        data = self.purchases.data
-        names = [customers] if isinstance(customers, str) else [str(name) for name in customers]
-        place = {name: at for at, name in enumerate(data.names)}
-        unknown = [name for name in names if name not in place]
-        if unknown:
-            raise DataError("the customers", [Problem("customers", f"expected names of the data, found {unknown[:5]}")])
-        keep = np.array([place[name] for name in names])
-        chosen, values = data.select(keep), self.purchases.flat(DRAWS)
-        h = chosen.histories()
-        rows = self.purchases.alive_once(h, values) * self._bought_by(h, values)(slice(None))
+        data, values = self.purchases.data, self.purchases.flat(DRAWS)
+        keep = data.places(customers)
+        h, every = data.select(keep).histories(), slice(None)
+        rows = self.purchases.alive_by(h, values)(every) * self._bought_by(h, values)(every)
         spent = self.margin * self.spend.expected_once(keep, self.spend.flat(DRAWS))
-        return self._estimate(rows[:, h.row] * spent, ("customer",), self.words, customer=names)
+        return self._estimate(rows[:, h.row] * spent, ("customer",), self.words, customer=data.names[keep])
 
     def newcomer(self) -> Estimate:
         """Value of one customer who makes a first purchase today: that purchase and the repeat purchases expected."""

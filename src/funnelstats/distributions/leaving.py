@@ -5,8 +5,8 @@ last at t and was watched until T, ``(r)_x alpha^r beta^s`` times ``(alpha+T)^-(
 
 ``(alpha+E)^-(r+x) (beta+E)^-s + (r+x) int_T^E (alpha+y)^-(r+x+1) (beta+y)^-s dy + s int_t^E (alpha+y)^-(r+x) (beta+y)^-(s+1) dy``.
 
-All three are positive, the first two depend on (x, T) alone and the third on (x, t): of a million customers with 200,000 different
-histories the integrals are some 12,000, and nothing is lost by subtraction.
+All three are positive, so that nothing is lost by subtraction, and the first two depend on (x, T) alone and the third on (x, t): there
+are far fewer such pairs than different histories.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,8 @@ STEEPEST = 600.0
 #: Elements evaluated at one time, so few that they stay near the processor.
 CHUNK = 100_000
 
+#: Frequency and time of each pair, and the pair of each row.
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
 #: Of each pair: the log, its slope along (r, alpha, s, beta), shape (n, 4), and its curvature, shape (n, 4, 4).
 Terms = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -85,24 +87,25 @@ def total_log_likelihood(
     h: Histories, *, r: Any, alpha: Any, s: Any, beta: Any, xp: Any = ops
 ) -> Any:  # fmt: skip
     """Sum over weighted histories; parameters of shape (k,) give a result of that shape, in pieces that fit memory."""
+    aged, last = h.with_age(), h.with_recency()
+    of_x = np.bincount(h.at_x, weights=h.weight, minlength=len(h.xs))
+
+    def summed(shapes: Any) -> Any:
+        _, there, left = _by_pair(aged, last, h.ages[-1], shapes, xp)
+        of_frequency = of_x * (log_rising(shapes[0], h.xs, xp=xp) - h.xs * xp.log(shapes[1]))
+        of_history = h.weight * xp.logaddexp(there[..., aged[2]], left[..., last[2]])
+        return xp.total(of_frequency, axis=-1) + xp.total(of_history, axis=-1)
+
     if xp is not ops or np.ndim(r) == 0:
-        return _sum(h, [xp.widen(part) for part in (r, alpha, s, beta)], xp)
+        return summed([xp.widen(part) for part in (r, alpha, s, beta)])
     columns = np.stack([r, alpha, s, beta])[..., None]
     pieces = np.array_split(columns, -(-len(r) // max(1, CHUNK // effort(h))), axis=1)
-    return np.concatenate([_sum(h, piece, ops) for piece in pieces])
+    return np.concatenate([summed(piece) for piece in pieces])
 
 
-def _sum(h: Histories, shapes: Any, xp: Any) -> Any:
-    r, alpha, _, _ = shapes
-    _, there, left = _by_pair(h, shapes, xp)
-    at_age, at_last = h.with_age()[2], h.with_recency()[2]
-    of_x = np.bincount(h.at_x, weights=h.weight, minlength=len(h.xs)) * (log_rising(r, h.xs, xp=xp) - h.xs * xp.log(alpha))
-    return xp.total(of_x, axis=-1) + xp.total(h.weight * xp.logaddexp(there[..., at_age], left[..., at_last]), axis=-1)
-
-
-def _by_pair(h: Histories, shapes: Any, xp: Any) -> tuple[Any, Any, Any]:
+def _by_pair(aged: Pairs, last: Pairs, end: float, shapes: Any, xp: Any) -> tuple[Any, Any, Any]:
     """Logs of being alive and of the first two terms of the module's head, by frequency and age; of the third, by frequency and recency."""
-    (x, T, _), (x_last, t, _), end = h.with_age(), h.with_recency(), h.ages[-1]
+    (x, T, _), (x_last, t, _) = aged, last
     r, alpha, s, beta = shapes
     until = {"alpha": alpha, "beta": beta, "xp": xp}
     ever = -(r + x) * xp.log1p(end / alpha) - s * xp.log1p(end / beta)
@@ -115,11 +118,11 @@ def _by_pair(h: Histories, shapes: Any, xp: Any) -> tuple[Any, Any, Any]:
 
 def alive_by(h: Histories, *, r: Any, alpha: Any, s: Any, beta: Any) -> Callable[[slice], np.ndarray]:
     """Probability of being alive of any rows of ``h``, for parameters of shape (k, 1): made when asked for, from what is kept by pair."""
-    size = max(1, CHUNK // effort(h))
+    size, aged, last = max(1, CHUNK // effort(h)), h.with_age(), h.with_recency()
     columns = np.stack([r, alpha, s, beta])
-    parts = [_by_pair(h, columns[:, start : start + size], ops) for start in range(0, len(r), size)]
+    parts = [_by_pair(aged, last, h.ages[-1], columns[:, start : start + size], ops) for start in range(0, len(r), size)]
     alive, there, left = (np.concatenate(some) for some in zip(*parts, strict=True))
-    at_age, at_last, ever = h.with_age()[2], h.with_recency()[2], np.exp(there - alive)
+    at_age, at_last, ever = aged[2], last[2], np.exp(there - alive)
 
     def of(rows: slice) -> np.ndarray:
         with np.errstate(over="ignore"):

@@ -4,9 +4,9 @@ While alive, a customer buys at a rate lambda ~ Gamma(r, rate alpha); the life i
 beta).  Schmittlein, Morrison & Colombo (1987), Management Science 33(1):1-24; Fader & Hardie (2005), note 009.  Times share one
 unit.
 
-The likelihood is written with the moment of leaving ``y`` left in an integral, without a hypergeometric function:
-``(r)_x alpha^r beta^s {(alpha+T)^-(r+x) (beta+T)^-s + s int_{t_x}^T (alpha+y)^-(r+x) (beta+y)^-(s+1) dy}``, by Gauss and Legendre
-in ``log(alpha+y)`` over the part that matters: smooth, with a gradient, right to 1e-8 where SciPy's 2F1 is infinite.
+The likelihood of a row is written with the moment of leaving ``y`` left in an integral, without a hypergeometric function:
+``(r)_x alpha^r beta^s {(alpha+T)^-(r+x) (beta+T)^-s + s int_{t_x}^T (alpha+y)^-(r+x) (beta+y)^-(s+1) dy}``, which is smooth, has a
+gradient, and is right where SciPy's 2F1 is infinite.  How the integral is taken, and the sum over customers, is in ``leaving``.
 """
 
 from typing import Any

@@ -204,7 +204,7 @@ class BuyingFit[M](Fit[M, Customers]):
                 found = f"expected times in {self.data.unit}s, as fitted, found {customers.unit}s"
                 raise DataError("the customers", [Problem("unit", found, f'use customers.in_unit("{self.data.unit}")')])
             return customers
-        return self.data.named(customers)
+        return self.data.select(self.data.places(customers))
 
     def _by_customer(
         self, customers: Any, quantity: Callable[[Histories, dict[str, np.ndarray]], np.ndarray], words: str, unit: str

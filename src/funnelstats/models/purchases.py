@@ -221,7 +221,7 @@ class PurchasesFit(BuyingFit[Any]):
         if isinstance(self.model, BgNbd):
             survived = values | {"b": values["b"] + self.model.density.FIRST}  # tosses beside those at repeat purchases
             return weighted_while_alive(ends, weights, x, T, **survived)
-        return super(PurchasesFit, self).bought_weighted(x, T, ends, weights, values)  # fmt: skip
+        return super(PurchasesFit, self).bought_weighted(x, T, ends, weights, values)
 
     def new_once(self, horizon: np.ndarray, values: dict[str, np.ndarray]) -> np.ndarray:
         """Expected repeat purchases of a newcomer."""

@@ -76,15 +76,16 @@ class GammaGamma:
         if not isinstance(data, Customers):
             raise DataError("the data", [Problem("data", f"expected Customers, found {type(data).__name__}")])
         back = np.flatnonzero(data.frequency > 0)
-        value = data.monetary_value[back]
-        if len(missing := back[np.isnan(value)]):
+        x, mean, weight = data.frequency[back], data.monetary_value[back], data.weight[back]
+        if len(missing := back[np.isnan(mean)]):
             found = (
                 f"expected a value for every customer with repeat purchases, found {len(missing):,} without ({rows_of(missing)})"
             )
             fix = 'read the order book with its amounts, as in Transactions.of(..., amount="its column"), or leave these out with .select'
             raise DataError(data.source, [Problem("monetary_value", found, fix)])
-        used, returned = back[value > 0], int(data.weight[back].sum())
-        x, mean, weight = data.frequency[used], data.monetary_value[used], data.weight[used]
+        returned, paid = int(weight.sum()), mean > 0
+        if not np.all(paid):
+            x, mean, weight = x[paid], mean[paid], weight[paid]
         n = int(weight.sum())
         if n < 2:
             found = f"expected at least two customers with repeat purchases of a positive value, found {n}"
@@ -144,7 +145,9 @@ class SpendFit(Fit[GammaGamma, Customers]):
 
     def expected_spend(self, customers: Customers | Sequence[str] | None = None) -> Estimate:
         """Expected value of a future purchase by customer, given the mean of the past ones, dims (chain, draw, customer)."""
-        data = self.data if customers is None else customers if isinstance(customers, Customers) else self.data.named(customers)
+        data = self.data if customers is None else customers
+        if not isinstance(data, Customers):
+            data = self.data.select(self.data.places(data))
         values = self.flat(DRAWS)
         size = len(values["p"])
         if size * len(data.frequency) > HELD:
